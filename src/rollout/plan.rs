@@ -1,0 +1,118 @@
+//! What the operator allows and which rules guard it: the part of the configuration that the
+//! rollout core works from, in types that cannot hold a wrong value.
+
+use crate::outcome::Attempt;
+use crate::split::Percent;
+
+/// The rollout as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The most that may go to Bedrock: the lower of `rollout.percent` and `USE_AWS_PERCENT`.
+    pub ceiling: Percent,
+    /// `rollout.attempt`: above the state's own it starts the next attempt.
+    pub attempt: Attempt,
+    /// The rollback rules.
+    pub rules: Rules,
+}
+
+/// The four rules; `None` is switched off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// `rollback.errors`.
+    pub errors: Option<Errors>,
+    /// `rollback.latency`.
+    pub latency: Option<Latency>,
+    /// `rollback.severe`.
+    pub severe: Option<Fast>,
+    /// `rollback.outage`.
+    pub outage: Option<Fast>,
+}
+
+/// The error rate stays above a share for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errors {
+    /// The share of judged calls that fail; strictly above is a breach.
+    pub above: Percent,
+    /// How long, in milliseconds; at least 50 s.
+    pub for_ms: u64,
+}
+
+/// A percentile of the latency stays above a time for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    /// A call is slow when it takes longer, in milliseconds.
+    pub above_ms: u64,
+    /// How long, in milliseconds; at least 50 s.
+    pub for_ms: u64,
+    /// `percentile: p95` breaches when more than 5 % of the calls are slow.
+    pub percentile: Percentile,
+    /// What is timed.
+    pub measure: Measure,
+}
+
+/// The failure rate over a window exceeds a share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fast {
+    /// Strictly above is a breach.
+    pub above: Percent,
+    /// The window, in milliseconds; at least 30 s.
+    pub over_ms: u64,
+}
+
+/// Which percentile a latency rule guards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Percentile {
+    /// More than half of the calls are slow.
+    P50,
+    /// More than 10 %.
+    P90,
+    /// More than 5 %.
+    P95,
+    /// More than 1 %.
+    P99,
+}
+
+impl Percentile {
+    /// The share of slow calls that may not be exceeded.
+    pub const fn slow_share(self) -> Percent {
+        let basis_points = match self {
+            Self::P50 => 5_000,
+            Self::P90 => 1_000,
+            Self::P95 => 500,
+            Self::P99 => 100,
+        };
+        match Percent::from_basis_points(basis_points) {
+            Some(share) => share,
+            None => Percent::ALL,
+        }
+    }
+
+    /// As configuration and messages write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+        }
+    }
+}
+
+/// What a latency rule times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// From dispatch to the first content or tool chunk.
+    FirstToken,
+    /// From dispatch to the end of the answer.
+    Total,
+}
+
+impl Measure {
+    /// As configuration and messages write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FirstToken => "first_token",
+            Self::Total => "total",
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! One answer, event by event: what the stream and the folded answer have in common.
+//!
+//! Events become [`Piece`]s, the smallest things that an app can be told. All rules about the order
+//! of events, the numbering of tool calls and the reason to finish are here, once, so that a
+//! streamed and a folded answer cannot differ.
+
+use super::fence::Fence;
+use super::ids;
+use super::shape::{Identity, Mode};
+use crate::converse::Fault;
+use crate::converse::event::{BlockStart, Delta, Event, Fragment, ServiceTier, StopReason, Usage};
+
+/// The smallest thing that an app can be told. Text is escaped JSON, without quotes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// More of `content`; not empty.
+    Text(&'a str),
+    /// A tool call begins. They are numbered from 0 without gaps.
+    Call {
+        number: usize,
+        id: &'a str,
+        name: &'a str,
+    },
+    /// More of a call's arguments; not empty.
+    Arguments { number: usize, json: &'a str },
+    /// The answer is complete.
+    Finish(Finish),
+}
+
+/// Why an answer is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finish {
+    Stop,
+    Length,
+    ToolCalls,
+    FunctionCall,
+    ContentFilter,
+}
+
+impl Finish {
+    /// The word of OpenAI.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::FunctionCall => "function_call",
+            Self::ContentFilter => "content_filter",
+        }
+    }
+}
+
+/// How far an answer is.
+#[derive(Debug)]
+pub(super) struct Answer {
+    mode: Mode,
+    /// Of [`Mode::JsonText`] only.
+    fence: Fence,
+    stage: Stage,
+    calls: Vec<Call>,
+    usage: Option<Usage>,
+    service_tier: Option<ServiceTier>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing came.
+    Expected,
+    /// Blocks come.
+    Running,
+    /// The reason to stop came; only metadata may follow.
+    Stopped,
+}
+
+/// A tool call; its number is its place in the list.
+#[derive(Debug)]
+struct Call {
+    /// Bedrock's index of the block.
+    block: u32,
+    open: bool,
+    has_arguments: bool,
+}
+
+/// More calls than any model makes in one turn: what bounds the list.
+const CALLS_MAX: usize = 256;
+
+impl Answer {
+    pub(super) const fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            fence: Fence::new(),
+            stage: Stage::Expected,
+            calls: Vec::new(),
+            usage: None,
+            service_tier: None,
+        }
+    }
+
+    pub(super) const fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    pub(super) const fn service_tier(&self) -> Option<ServiceTier> {
+        self.service_tier
+    }
+
+    /// Whether the reason to stop came.
+    pub(super) const fn is_complete(&self) -> bool {
+        matches!(self.stage, Stage::Stopped)
+    }
+
+    /// Takes an event and tells what it means to the app.
+    pub(super) fn push(
+        &mut self,
+        event: Event<'_>,
+        identity: &Identity,
+        tell: &mut impl FnMut(Piece<'_>),
+    ) -> Result<(), Fault> {
+        let before = self.stage;
+        if before == Stage::Stopped && !matches!(event, Event::Metadata { .. }) {
+            return Err(Fault::Malformed("an event after the stop reason"));
+        }
+        if before == Stage::Expected && !matches!(event, Event::Metadata { .. }) {
+            self.stage = Stage::Running;
+        }
+        match event {
+            Event::MessageStart if before == Stage::Running => {
+                Err(Fault::Malformed("a second messageStart"))
+            }
+            Event::MessageStart => Ok(()),
+            Event::BlockStart { index, start } => self.start(index, start, identity, tell),
+            Event::BlockDelta { index, delta } => self.delta(index, delta, tell),
+            Event::BlockStop { index } => {
+                self.close(|call| call.block == index, tell);
+                Ok(())
+            }
+            Event::MessageStop { reason } => self.stop(reason, tell),
+            Event::Metadata {
+                usage,
+                service_tier,
+            } => {
+                self.usage = usage.or(self.usage);
+                self.service_tier = service_tier.or(self.service_tier);
+                Ok(())
+            }
+        }
+    }
+
+    fn start(
+        &mut self,
+        block: u32,
+        start: BlockStart<'_>,
+        identity: &Identity,
+        tell: &mut impl FnMut(Piece<'_>),
+    ) -> Result<(), Fault> {
+        let (id, name) = match start {
+            BlockStart::Empty => return Ok(()),
+            BlockStart::ToolUse { id, name } => (id, name),
+            BlockStart::ServerTool => {
+                return Err(Fault::Malformed("a server tool that was not asked for"));
+            }
+            BlockStart::Foreign => return Err(Fault::Malformed("a block that is no answer")),
+        };
+        let number = self.calls.len();
+        if self.calls.iter().any(|call| call.block == block) {
+            return Err(Fault::Malformed("a block that begins twice"));
+        }
+        let allowed = match self.mode {
+            Mode::Tools => CALLS_MAX,
+            Mode::LegacyFunction | Mode::SchemaTool => 1,
+            Mode::JsonText => 0,
+        };
+        if number >= allowed {
+            return Err(Fault::Malformed("more tool calls than the answer can hold"));
+        }
+        self.calls.push(Call {
+            block,
+            open: true,
+            has_arguments: false,
+        });
+        if self.mode != Mode::SchemaTool {
+            let id = ids::outgoing(&id, &identity.id, number);
+            tell(Piece::Call {
+                number,
+                id: &id,
+                name: &name,
+            });
+        }
+        Ok(())
+    }
+
+    fn delta(
+        &mut self,
+        block: u32,
+        delta: Delta<'_>,
+        tell: &mut impl FnMut(Piece<'_>),
+    ) -> Result<(), Fault> {
+        match delta {
+            // Its text comes as text, its place has no counterpart; reasoning is the model's own.
+            Delta::Citation | Delta::Reasoning => Ok(()),
+            Delta::Foreign => Err(Fault::Malformed("a delta that is no answer")),
+            Delta::Text(text) => {
+                if self.calls.iter().any(|call| call.block == block) {
+                    return Err(Fault::Malformed("text inside a tool call"));
+                }
+                self.text(text, tell);
+                Ok(())
+            }
+            Delta::ToolInput(json) => {
+                let schema_tool = self.mode == Mode::SchemaTool;
+                let call = self
+                    .calls
+                    .iter_mut()
+                    .enumerate()
+                    .find(|(_, call)| call.block == block && call.open);
+                let Some((number, call)) = call else {
+                    return Err(Fault::Malformed("input of a tool call that did not begin"));
+                };
+                if !json.is_empty() {
+                    call.has_arguments = true;
+                    tell(argument_piece(schema_tool, number, json.escaped()));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn text(&mut self, text: Fragment<'_>, tell: &mut impl FnMut(Piece<'_>)) {
+        let text = text.escaped();
+        match self.mode {
+            Mode::Tools | Mode::LegacyFunction if text.is_empty() => {}
+            Mode::Tools | Mode::LegacyFunction => tell(Piece::Text(text)),
+            // What the model says besides is no part of the answer that the schema describes.
+            Mode::SchemaTool => {}
+            Mode::JsonText => {
+                if let Some(text) = self.fence.push(text) {
+                    tell(Piece::Text(&text));
+                }
+            }
+        }
+    }
+
+    /// Closes the open calls that `which` names. One without arguments gets an empty object:
+    /// clients parse what they collected.
+    fn close(&mut self, which: impl Fn(&Call) -> bool, tell: &mut impl FnMut(Piece<'_>)) {
+        let schema_tool = self.mode == Mode::SchemaTool;
+        for (number, call) in self.calls.iter_mut().enumerate() {
+            if call.open && which(call) {
+                call.open = false;
+                if !call.has_arguments {
+                    tell(argument_piece(schema_tool, number, "{}"));
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self, reason: StopReason, tell: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
+        let done = match (self.mode, self.calls.is_empty()) {
+            (Mode::Tools, false) => Finish::ToolCalls,
+            (Mode::LegacyFunction, false) => Finish::FunctionCall,
+            (Mode::Tools | Mode::LegacyFunction | Mode::SchemaTool | Mode::JsonText, _) => {
+                Finish::Stop
+            }
+        };
+        let finish = match reason {
+            StopReason::EndTurn | StopReason::ToolUse | StopReason::Unknown => done,
+            StopReason::StopSequence => Finish::Stop,
+            StopReason::MaxTokens | StopReason::ContextWindowExceeded => Finish::Length,
+            StopReason::GuardrailIntervened | StopReason::ContentFiltered => Finish::ContentFilter,
+            StopReason::MalformedModelOutput => return Err(Fault::Malformed("model output")),
+            StopReason::MalformedToolUse => return Err(Fault::Malformed("tool use")),
+        };
+        if self.mode == Mode::SchemaTool && self.calls.is_empty() && finish == Finish::Stop {
+            return Err(Fault::Malformed("an answer without the schema's tool"));
+        }
+        self.close(|_| true, tell);
+        if let Some(text) = self.fence.finish() {
+            tell(Piece::Text(&text));
+        }
+        self.stage = Stage::Stopped;
+        tell(Piece::Finish(finish));
+        Ok(())
+    }
+}
+
+/// Arguments, which are the answer itself where a schema's tool was forced.
+const fn argument_piece(schema_tool: bool, number: usize, json: &str) -> Piece<'_> {
+    if schema_tool {
+        Piece::Text(json)
+    } else {
+        Piece::Arguments { number, json }
+    }
+}

@@ -1,0 +1,474 @@
+//! What holds for any request and for any events.
+
+use super::{Allowance, Fault, Fold, Identity, Mode, ReplyShape, StreamWriter, Target, eligible};
+use crate::converse::Event;
+use crate::openai::ChatRequest;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Value, json};
+
+fn target() -> impl Strategy<Value = Target> {
+    let ids = [
+        "amazon.nova-lite-v1:0",
+        "anthropic.claude-haiku-4-5-20251001-v1:0",
+        "anthropic.claude-sonnet-4-6",
+        "anthropic.claude-opus-4-7",
+        "us.meta.llama3-3-70b-instruct-v1:0",
+        "openai.gpt-oss-120b-1:0",
+        "mistral.mixtral-8x7b-instruct-v0:1",
+        "somebody.something-v1:0",
+    ];
+    let count = Allowance::ALL.len();
+    (select(ids.to_vec()), subsequence(Allowance::ALL, 0..=count)).prop_map(|(id, allowed)| {
+        let mut target = Target::new(id, None).unwrap();
+        target.allow = allowed.into_iter().collect();
+        target
+    })
+}
+
+fn text() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        4 => Just(json!("hello")),
+        1 => Just(json!("")),
+        1 => Just(json!(" \n")),
+        1 => Just(Value::Null),
+        1 => any::<String>().prop_map(Value::from),
+        1 => Just(json!([{"type": "text", "text": "a"}, {"type": "text", "text": " "}])),
+        1 => Just(json!([{"type": "refusal", "refusal": "no"}])),
+        1 => Just(json!([])),
+    ]
+}
+
+/// What a user says, and what the assistant says to it or calls for it.
+fn exchange() -> impl Strategy<Value = Vec<Value>> {
+    let said = text().prop_map(|c| json!({"role": "user", "content": c}));
+    let answer = text().prop_map(|c| vec![json!({"role": "assistant", "content": c})]);
+    let system = text().prop_map(|c| vec![json!({"role": "system", "content": c})]);
+    let function = text().prop_map(|c| {
+        let call = json!({"name": "f", "arguments": "{}"});
+        vec![
+            json!({"role": "assistant", "content": c, "function_call": call}),
+            json!({"role": "function", "name": "f", "content": c}),
+        ]
+    });
+    let rest = prop_oneof![4 => answer, 1 => system, 6 => round(), 1 => function];
+    (said, rest).prop_map(|(said, mut rest)| {
+        rest.insert(0, said);
+        rest
+    })
+}
+
+/// Calls and their results, in any order.
+fn round() -> impl Strategy<Value = Vec<Value>> {
+    let nested = "{\"a\":[1,{\"b\":2.50}]}";
+    let arguments =
+        prop_oneof![9 => Just("{}"), 3 => Just(""), 9 => Just(nested), 1 => Just("[1]")];
+    let calls = prop::collection::vec((select(&["f", "g"][..]), arguments, text()), 1..4);
+    (text(), calls, any::<bool>()).prop_map(|(said, calls, backwards)| {
+        let call = |(index, (name, arguments, _)): (usize, &(&str, &str, Value))| {
+            let function = json!({"name": name, "arguments": arguments});
+            json!({"id": format!("c/{index}"), "type": "function", "function": function})
+        };
+        let made: Vec<Value> = calls.iter().enumerate().map(call).collect();
+        let mut messages = vec![json!({"role": "assistant", "content": said, "tool_calls": made})];
+        let result = |(index, (_, _, text)): (usize, &(&str, &str, Value))| {
+            json!({"role": "tool", "tool_call_id": format!("c/{index}"), "content": text})
+        };
+        messages.extend(calls.iter().enumerate().map(result));
+        if backwards {
+            messages[1..].reverse();
+        }
+        messages
+    })
+}
+
+fn tool() -> impl Strategy<Value = Value> {
+    let closed = json!({"type": "object", "properties": {"x": {}}, "additionalProperties": false});
+    let mut referring = json!({"type": "object", "properties": {"x": {"$ref": "#/$defs/X"}}});
+    referring["$defs"] = json!({"X": {"type": "null"}});
+    let parameters = vec![
+        Value::Null,
+        json!({}),
+        closed,
+        json!({"type": "array"}),
+        referring,
+    ];
+    (select(&["f", "g", "h i"][..]), select(parameters)).prop_map(|(name, parameters)| {
+        let function = json!({"name": name, "parameters": parameters});
+        json!({"type": "function", "function": function})
+    })
+}
+
+/// Fields that are often right.
+fn field() -> impl Strategy<Value = (&'static str, Value)> {
+    let one_of = |key: &'static str, values: &[Value]| {
+        select(values.to_vec()).prop_map(move |value| (key, value))
+    };
+    let named = json!({"type": "function", "function": {"name": "f"}});
+    let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    let json_schema = json!({"name": "r", "schema": schema});
+    prop_oneof![
+        (0..25_u32).prop_map(|t| ("temperature", json!(f64::from(t) / 10.0))),
+        (0..11_u32).prop_map(|t| ("top_p", json!(f64::from(t) / 10.0))),
+        (-1..40_000_i64).prop_map(|n| ("max_tokens", json!(n))),
+        any::<bool>().prop_map(|v| ("stream", json!(v))),
+        any::<bool>().prop_map(|v| ("parallel_tool_calls", json!(v))),
+        prop::collection::vec(tool(), 0..3).prop_map(|v| ("tools", json!(v))),
+        one_of(
+            "stop",
+            &[json!("END"), json!(["", "\n"]), json!([]), Value::Null]
+        ),
+        one_of(
+            "tool_choice",
+            &["auto", "none", "required"].map(Value::from)
+        ),
+        one_of("tool_choice", &[named]),
+        one_of(
+            "reasoning_effort",
+            &["none", "low", "high", "max", "odd"].map(Value::from)
+        ),
+        one_of(
+            "response_format",
+            &["text", "json_object"].map(|kind| json!({"type": kind}))
+        ),
+        one_of(
+            "response_format",
+            &[json!({"type": "json_schema", "json_schema": json_schema})]
+        ),
+        one_of("metadata", &[json!({"a": "b"}), json!({"a": 1}), json!([])]),
+    ]
+}
+
+fn request() -> impl Strategy<Value = Value> {
+    let exchanges = prop::collection::vec(exchange(), 0..4);
+    let last = prop_oneof![3 => Just(true), 1 => Just(false)];
+    let fields = prop::collection::vec(field(), 0..3);
+    (exchanges, last, fields, damage()).prop_map(|(exchanges, last, fields, damage)| {
+        let mut messages = exchanges.concat();
+        if last {
+            messages.push(json!({"role": "user", "content": "and now?"}));
+        }
+        damage.apply(&mut messages);
+        let tools = ["f", "g"].map(|name| json!({"type": "function", "function": {"name": name}}));
+        let mut request = json!({"model": "m", "messages": messages, "tools": tools});
+        for (key, value) in fields {
+            request[key] = value;
+        }
+        request
+    })
+}
+
+/// What happens to a list that was right; mostly nothing.
+#[derive(Clone, Debug)]
+enum Damage {
+    None,
+    Lose(prop::sample::Index),
+    Double(prop::sample::Index),
+    Move(prop::sample::Index, prop::sample::Index),
+}
+
+impl Damage {
+    fn apply<T: Clone>(self, list: &mut Vec<T>) {
+        if list.is_empty() {
+            return;
+        }
+        match self {
+            Self::None => {}
+            Self::Lose(at) => drop(list.remove(at.index(list.len()))),
+            Self::Double(at) => list.push(at.get(list).clone()),
+            Self::Move(from, to) => {
+                let item = list.remove(from.index(list.len()));
+                list.insert(to.index(list.len() + 1), item);
+            }
+        }
+    }
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let at = any::<prop::sample::Index>;
+    prop_oneof![
+        4 => Just(Damage::None),
+        1 => at().prop_map(Damage::Lose),
+        1 => at().prop_map(Damage::Double),
+        1 => (at(), at()).prop_map(|(from, to)| Damage::Move(from, to)),
+    ]
+}
+
+/// Bedrock's rules for a conversation, read off the body.
+fn check_conversation(body: &Value) {
+    let turns = body["messages"].as_array().unwrap();
+    let mut open: Vec<&Value> = Vec::new();
+    for (index, turn) in turns.iter().enumerate() {
+        let role = if index % 2 == 0 { "user" } else { "assistant" };
+        assert_eq!(turn["role"], role, "roles alternate, and the user begins");
+        let blocks = turn["content"].as_array().unwrap();
+        assert!(!blocks.is_empty(), "no turn is empty");
+        let mut others = false;
+        let mut answered = Vec::new();
+        for block in blocks {
+            if let Some(text) = block["text"].as_str() {
+                assert!(!text.trim().is_empty(), "no text is blank");
+            }
+            let result = &block["toolResult"]["toolUseId"];
+            if result.is_null() {
+                others = true;
+            } else {
+                assert!(!others, "results come first");
+                answered.push(result);
+            }
+        }
+        open.sort_by_key(|id| id.to_string());
+        answered.sort_by_key(|id| id.to_string());
+        assert_eq!(open, answered, "each call has its result in the next turn");
+        open = blocks
+            .iter()
+            .map(|b| &b["toolUse"]["toolUseId"])
+            .filter(|id| !id.is_null())
+            .collect();
+    }
+    assert!(open.is_empty(), "no call stays open");
+    let has_calls = turns.iter().any(|turn| {
+        turn["content"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|block| block.get("toolUse").is_some())
+    });
+    assert!(
+        !has_calls || body.get("toolConfig").is_some(),
+        "calls need tools"
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = ChatRequest::parse(&body);
+    }
+
+    #[test]
+    fn any_request_becomes_a_body_or_a_reason(request in request(), target in target()) {
+        let body = request.to_string();
+        let Ok(request) = ChatRequest::parse(body.as_bytes()) else { return Ok(()) };
+        let first = eligible(&request, &target).map(|e| e.converse_body());
+        let again = eligible(&request, &target).map(|e| e.converse_body());
+        prop_assert_eq!(&first, &again);
+        if let Ok(body) = first {
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            check_conversation(&body);
+        }
+    }
+
+    #[test]
+    fn a_cut_or_changed_body_never_panics(
+        request in request(),
+        target in target(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut body = request.to_string().into_bytes();
+        let at = at.index(body.len());
+        body[at] = byte;
+        for body in [&body[..], &body[..at]] {
+            if let Ok(request) = ChatRequest::parse(body) {
+                let _ = eligible(&request, &target).map(|e| e.converse_body());
+                let _ = request.conversation_key();
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_adds_up_to_the_folded_answer(
+        events in events(),
+        mode in select(&[Mode::Tools, Mode::LegacyFunction, Mode::SchemaTool, Mode::JsonText][..]),
+        include_usage in any::<bool>(),
+    ) {
+        check_reply(&events, mode, include_usage);
+    }
+}
+
+type Sent = (&'static str, Value);
+
+/// The events of one block, its index yet to be set.
+fn block() -> impl Strategy<Value = Vec<Sent>> {
+    let word = select(&["a", "`", "```", "```json\n", "\n", "{}", ""][..]).prop_map(String::from);
+    let words = prop::collection::vec(prop_oneof![any::<String>(), word], 0..5);
+    let text = words.prop_map(|words| {
+        words
+            .into_iter()
+            .map(|w| ("contentBlockDelta", json!({"delta": {"text": w}})))
+            .collect()
+    });
+    let ids = select(&["tooluse_abcdefghijklmn", "call_0", "x"][..]);
+    let fragments = prop::collection::vec(select(&["", "{", "\"a\":1}", "\u{e9}\\u00"][..]), 0..4);
+    let tool = (ids, fragments).prop_map(|(id, fragments)| {
+        let start = json!({"start": {"toolUse": {"toolUseId": id, "name": "f"}}});
+        let input = |f| {
+            (
+                "contentBlockDelta",
+                json!({"delta": {"toolUse": {"input": f}}}),
+            )
+        };
+        let mut events = vec![("contentBlockStart", start)];
+        events.extend(fragments.into_iter().map(input));
+        events
+    });
+    let thought = json!({"delta": {"reasoningContent": {"text": "x"}}});
+    prop_oneof![4 => text, 4 => tool, 1 => Just(vec![("contentBlockDelta", thought)])]
+}
+
+/// The events of an answer, as they should be or not quite.
+fn events() -> impl Strategy<Value = Vec<Sent>> {
+    let blocks = prop::collection::vec((block(), any::<bool>()), 0..4);
+    let reasons = [
+        "end_turn",
+        "tool_use",
+        "max_tokens",
+        "content_filtered",
+        "malformed_tool_use",
+        "odd",
+    ];
+    let reason = select(reasons.to_vec());
+    (blocks, reason, any::<bool>(), damage(), damage()).prop_map(
+        |(blocks, reason, starts, first, second)| {
+            let mut events: Vec<Sent> = Vec::new();
+            if starts {
+                events.push(("messageStart", json!({"role": "assistant"})));
+            }
+            for (index, (block, ends)) in blocks.into_iter().enumerate() {
+                let end = ends.then(|| ("contentBlockStop", json!({})));
+                for (kind, mut payload) in block.into_iter().chain(end) {
+                    payload["contentBlockIndex"] = json!(index);
+                    events.push((kind, payload));
+                }
+            }
+            events.push(("messageStop", json!({"stopReason": reason})));
+            let usage = json!({"inputTokens": 1, "outputTokens": 2, "totalTokens": 3});
+            events.push(("metadata", json!({"usage": usage})));
+            first.apply(&mut events);
+            second.apply(&mut events);
+            events
+        },
+    )
+}
+
+fn feed(
+    events: &[(&str, Value)],
+    mut push: impl FnMut(Event<'_>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    for (kind, payload) in events {
+        if let Some(event) = Event::parse(kind, payload.to_string().as_bytes())? {
+            push(event)?;
+        }
+    }
+    Ok(())
+}
+
+#[track_caller]
+fn check_reply(events: &[(&str, Value)], mode: Mode, include_usage: bool) {
+    let shape = ReplyShape {
+        model: String::from("m\"odel"),
+        stream: true,
+        include_usage,
+        service_tier: false,
+        mode,
+    };
+    let identity = Identity {
+        id: String::from("chatcmpl-1"),
+        created_unix_s: 7,
+    };
+    let mut writer = StreamWriter::new(shape.clone(), identity.clone());
+    let mut out = Vec::new();
+    let streamed = feed(events, |event| {
+        let (before, committed) = (out.len(), writer.committed());
+        let pushed = writer.push(event, &mut out);
+        assert_eq!(writer.committed(), committed || out.len() > before);
+        pushed
+    });
+    let streamed = streamed.and_then(|()| writer.finish(&mut out));
+    let mut fold = Fold::new(shape, identity);
+    let folded = feed(events, |event| fold.push(event)).and_then(|()| fold.finish());
+    let mut chunks: Vec<&str> = str::from_utf8(&out).unwrap().split("\n\n").collect();
+    assert_eq!(chunks.pop(), Some(""), "each event ends with an empty line");
+    if let Err(fault) = &folded {
+        assert_eq!(streamed.as_ref(), Err(fault));
+        assert!(!chunks.contains(&"data: [DONE]"));
+        return;
+    }
+    assert_eq!(streamed, Ok(()));
+    assert_eq!(chunks.pop(), Some("data: [DONE]"));
+    let chunks: Vec<Value> = chunks
+        .iter()
+        .map(|chunk| serde_json::from_str(chunk.strip_prefix("data: ").unwrap()).unwrap())
+        .collect();
+    let answer: Value = serde_json::from_slice(&folded.unwrap()).unwrap();
+    check_sum(&chunks, &answer, include_usage);
+}
+
+/// Adds chunks up as the SDKs do.
+fn check_sum(chunks: &[Value], answer: &Value, include_usage: bool) {
+    let mut message = json!({"content": null, "refusal": null});
+    let (mut finish, mut roles) = (Value::Null, 0);
+    for (index, chunk) in chunks.iter().enumerate() {
+        let last = index + 1 == chunks.len();
+        let Some(choice) = chunk["choices"].get(0) else {
+            assert!(last && include_usage, "usage is asked for, and last");
+            assert_eq!(chunk["usage"], answer["usage"]);
+            continue;
+        };
+        assert_eq!(chunk.get("usage"), include_usage.then_some(&Value::Null));
+        assert!(finish.is_null(), "nothing follows the reason to finish");
+        finish = choice["finish_reason"].clone();
+        let delta = choice["delta"].as_object().unwrap();
+        for (key, value) in delta {
+            match key.as_str() {
+                "role" => {
+                    assert_eq!((index, value), (0, &json!("assistant")));
+                    roles += 1;
+                }
+                "content" => add(&mut message["content"], value),
+                "refusal" => {}
+                "function_call" => {
+                    for (key, value) in value.as_object().unwrap() {
+                        add(&mut message["function_call"][key], value);
+                    }
+                }
+                "tool_calls" => add_call(&mut message["tool_calls"], &value[0]),
+                other => panic!("{other}"),
+            }
+        }
+    }
+    assert_eq!(roles, 1);
+    message["role"] = json!("assistant");
+    let choice = &answer["choices"][0];
+    assert_eq!(
+        (&message, &finish),
+        (&choice["message"], &choice["finish_reason"])
+    );
+    assert!(!finish.is_null());
+}
+
+fn add(sum: &mut Value, more: &Value) {
+    if let Some(more) = more.as_str() {
+        *sum = json!(sum.as_str().unwrap_or_default().to_owned() + more);
+    }
+}
+
+fn add_call(calls: &mut Value, call: &Value) {
+    if calls.is_null() {
+        *calls = json!([]);
+    }
+    let calls = calls.as_array_mut().unwrap();
+    let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
+    if call.get("id").is_some() {
+        assert_eq!(index, calls.len(), "numbers have no gaps");
+        let mut call = call.clone();
+        call.as_object_mut().unwrap().remove("index");
+        calls.push(call);
+    } else {
+        add(
+            &mut calls[index]["function"]["arguments"],
+            &call["function"]["arguments"],
+        );
+    }
+}
