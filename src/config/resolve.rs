@@ -1,0 +1,278 @@
+//! From the text of `rollout.yaml` and the environment to a [`Config`], or to every mistake at
+//! once.
+//!
+//! One function for each section of the file; what only several sections together show is checked
+//! at the end. Reading is the same for `crossfade check` and for a running process, so that what
+//! `check` accepts is accepted.
+//!
+//! The environment is a parameter. One file beside the configuration may be read: the one that
+//! `CROSSFADE_ADMIN_TOKEN_FILE` names.
+
+use super::Bedrock;
+use super::Config;
+use super::Limits;
+use super::Listen;
+use super::Original;
+use super::Timeouts;
+use super::address;
+use super::address::BaseUrl;
+use super::defaults;
+use super::problems::Problem;
+use super::problems::Problems;
+use super::raw;
+use super::raw::Node;
+use super::secret::Secret;
+use super::section::Mistake;
+use super::section::Section;
+use super::section::Sink;
+use super::values;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+
+mod access;
+mod bedrock;
+mod original;
+mod rollout;
+mod together;
+
+pub(super) use access::public_listener;
+
+/// Reads a configuration. Relative paths stay as they are written.
+///
+/// # Errors
+///
+/// Every mistake in the file and in the environment's switches.
+pub fn load(text: &str, env: &impl Fn(&str) -> Option<String>) -> Result<Config, Problems> {
+    load_at(text, Path::new(""), env)
+}
+
+/// Reads a configuration that is, or was, in `file`: relative paths are relative to its directory,
+/// whatever directory the process was started in.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_at(
+    text: &str,
+    file: &Path,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Result<Config, Problems> {
+    let tree = raw::parse(text)?;
+    let sink = Sink::default();
+    let mut root = Section::root(&sink, &tree);
+    let mut draft = read(&mut root, env);
+    root.finish();
+    draft.state = beside(file, &draft.state);
+    if let Listen::Unix(path) = &mut draft.listen {
+        *path = beside(file, path);
+    }
+    together::check(&sink, &draft);
+    together::check_state(&sink, &draft.state, file, env);
+    let Draft {
+        original, bedrock, ..
+    } = draft;
+    match (original, bedrock, sink.finish()) {
+        (_, _, Err(problems)) => Err(problems),
+        (Some((original, _)), Some(bedrock), Ok(warnings)) => Ok(Config {
+            listen: draft.listen,
+            admin: draft.admin,
+            admin_token: draft.admin_token,
+            original,
+            bedrock,
+            rollout: draft.rollout,
+            rules: draft.rules,
+            timeouts: draft.timeouts,
+            limits: draft.limits,
+            drain: draft.drain,
+            hosts: draft.hosts,
+            callers: draft.callers,
+            state: draft.state,
+            warnings,
+        }),
+        // Neither is left out without a mistake that says so.
+        (None, _, Ok(_)) => Err(Problem::new("original.url", "nothing", address::URL).into()),
+        (_, None, Ok(_)) => Err(Problem::new("bedrock.models", "nothing", "a model").into()),
+    }
+}
+
+/// Where the state of a refused configuration is, as far as its text tells: the process that starts
+/// with it must find the latch and the last accepted copy all the same.
+pub fn state_path(text: &str, file: &Path) -> PathBuf {
+    let of_tree = |node: &Node| match node {
+        Node::Map(map) => map.value("state").and_then(|node| state(node).ok()),
+        Node::Nothing
+        | Node::Bool(_)
+        | Node::Number(_)
+        | Node::Text(_)
+        | Node::List(_)
+        | Node::Tagged => None,
+    };
+    let whole = raw::parse(text).ok();
+    // Where the file is no YAML, the line of the key mostly still is.
+    let line = || text.lines().find(|line| line.starts_with("state:"));
+    let told = match whole {
+        Some(node) => of_tree(&node),
+        None => line().and_then(|line| of_tree(&raw::parse(line).ok()?)),
+    };
+    beside(
+        file,
+        &told.unwrap_or_else(|| PathBuf::from(defaults::STATE)),
+    )
+}
+
+/// Everything read, before it is known whether there were mistakes.
+struct Draft {
+    listen: Listen,
+    admin: SocketAddr,
+    admin_token: Option<Secret>,
+    original: Option<(Original, BaseUrl)>,
+    bedrock: Option<Bedrock>,
+    rollout: super::Rollout,
+    rules: crate::rollout::plan::Rules,
+    timeouts: Timeouts,
+    limits: Limits,
+    drain: std::time::Duration,
+    hosts: Vec<String>,
+    callers: Option<Vec<[u8; 32]>>,
+    state: PathBuf,
+}
+
+fn read(root: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>) -> Draft {
+    let sink = root.sink();
+    Draft {
+        listen: root.value("listen", Listen::Tcp(defaults::LISTEN), address::listen),
+        admin: root.value("admin", defaults::ADMIN, address::admin),
+        admin_token: access::admin_token(sink, env),
+        original: original::read(root.section("original"), env),
+        bedrock: bedrock::read(root.section("bedrock"), env),
+        rollout: rollout::read(root.section("rollout"), env),
+        rules: rollout::rules(root.section("rollback")),
+        timeouts: timeouts(root.section("timeouts")),
+        limits: limits(root.section("limits")),
+        drain: root.value(
+            "drain",
+            defaults::DRAIN,
+            values::duration(defaults::DRAINING),
+        ),
+        hosts: access::hosts(root),
+        callers: access::callers(root),
+        state: root.value("state", PathBuf::from(defaults::STATE), state),
+    }
+}
+
+fn timeouts(mut section: Section<'_>) -> Timeouts {
+    let parse = || values::duration(defaults::TIMEOUT);
+    let timeouts = Timeouts {
+        connect: section.value("connect", defaults::CONNECT, parse()),
+        first_token: section.value("first_token", defaults::FIRST_TOKEN, parse()),
+        idle: section.value("idle", defaults::IDLE, parse()),
+        total: section.value("total", defaults::TOTAL, parse()),
+    };
+    if timeouts.first_token > timeouts.total {
+        let found = values::shown_duration(timeouts.first_token);
+        let total = values::shown_duration(timeouts.total);
+        let accepted = format!("at most timeouts.total, {total}");
+        section
+            .sink()
+            .problem(Problem::new(section.path("first_token"), found, accepted));
+    }
+    section.finish();
+    timeouts
+}
+
+fn limits(mut section: Section<'_>) -> Limits {
+    let limits = Limits {
+        body: section.value("body", defaults::BODY, values::size(defaults::BODIES)),
+        buffered: section.value(
+            "buffered",
+            defaults::BUFFERED,
+            values::size(defaults::BUFFERS),
+        ),
+        in_flight: section.value(
+            "in_flight",
+            defaults::IN_FLIGHT,
+            values::count(defaults::COUNTS),
+        ),
+        connections: section.value(
+            "connections",
+            defaults::CONNECTIONS,
+            values::count(defaults::COUNTS),
+        ),
+    };
+    if limits.body > limits.buffered {
+        let found = values::shown_size(limits.body);
+        let accepted = format!(
+            "at most limits.buffered, {}",
+            values::shown_size(limits.buffered)
+        );
+        section
+            .sink()
+            .problem(Problem::new(section.path("body"), found, accepted));
+    }
+    section.finish();
+    limits
+}
+
+/// A list under `key`, each entry read by `parse`; what does not parse is noted and left out.
+fn list<T>(
+    section: &mut Section<'_>,
+    key: &'static str,
+    accepted: &str,
+    parse: impl Fn(&Node) -> Result<T, Mistake>,
+) -> Option<Vec<T>> {
+    let path = section.path(key);
+    let sink = section.sink();
+    section.optional(key, |node| {
+        let Node::List(nodes) = node else {
+            return Err(Mistake::from(accepted));
+        };
+        if nodes.len() > defaults::LIST_MAX {
+            let found = format!("{} entries", nodes.len());
+            return Err(Mistake::found(
+                found,
+                format!("at most {}", defaults::LIST_MAX),
+            ));
+        }
+        let read = nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(at, node)| match parse(node) {
+                Ok(value) => Some(value),
+                Err(mistake) => {
+                    sink.problem(mistake.at(format!("{path}[{at}]"), node));
+                    None
+                }
+            });
+        Ok(read.collect())
+    })
+}
+
+fn state(node: &Node) -> Result<PathBuf, Mistake> {
+    let fits = |text: &str| {
+        let path = Path::new(text);
+        let taken = path
+            .extension()
+            .is_some_and(|own| TAKEN.iter().any(|taken| own == *taken));
+        path.file_name().is_some() && !text.ends_with('/') && !text.contains('\0') && !taken
+    };
+    values::text(STATE, fits)(node).map(PathBuf::from)
+}
+
+/// `path`, relative to the directory of `file`.
+fn beside(file: &Path, path: &Path) -> PathBuf {
+    // `join` leaves an absolute path as it is.
+    file.parent()
+        .map_or_else(|| path.to_owned(), |directory| directory.join(path))
+}
+
+/// A variable that is set to something.
+fn variable(env: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    env(name).filter(|value| !value.is_empty())
+}
+
+const STATE: &str = "the path of a file, such as /var/lib/crossfade/state.json; its extension is \
+                     not one of the files beside it (lock, journal, bad, tmp, yaml, yml)";
+
+/// What lies beside the state file, and what the configuration itself may be.
+const TAKEN: [&str; 6] = ["lock", "journal", "bad", "tmp", "yaml", "yml"];

@@ -1,0 +1,279 @@
+//! `bedrock`: where the share goes, and which model serves which.
+
+use super::super::Bedrock;
+use super::super::Mapping;
+use super::super::address;
+use super::super::address::BaseUrl;
+use super::super::defaults;
+use super::super::problems::Problem;
+use super::super::raw::Map;
+use super::super::raw::Node;
+use super::super::section::Mistake;
+use super::super::section::Section;
+use super::super::section::Sink;
+use super::super::section::join;
+use super::super::section::kind;
+use super::super::section::quoted;
+use super::super::section::report_repeated;
+use super::super::values;
+use super::list;
+use super::variable;
+use crate::translate::Allow;
+use crate::translate::Allowance;
+use crate::translate::Family;
+use crate::translate::Target;
+use crate::translate::TargetError;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reads the section; none if no model is mapped.
+pub(super) fn read(
+    mut section: Section<'_>,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Option<Bedrock> {
+    let region = region(&mut section, env);
+    let endpoint = endpoint(&mut section, env);
+    let sink = section.sink();
+    let path = section.path("models");
+    let models = match section.node("models") {
+        Some(Node::Map(map)) if !map.entries.is_empty() => Some(models(sink, &path, map)),
+        other => {
+            let found = other.map_or("nothing", kind);
+            sink.problem(Problem::new(path, found, MODELS));
+            None
+        }
+    };
+    section.finish();
+    models.map(|models| Bedrock {
+        region,
+        endpoint,
+        models,
+    })
+}
+
+fn region(section: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>) -> String {
+    if section.node("region").is_some() {
+        let parse = values::text(REGION, is_region);
+        return section.value("region", defaults::REGION.to_owned(), parse);
+    }
+    let told = REGION_VARIABLES
+        .into_iter()
+        .find_map(|name| Some((name, variable(env, name)?)));
+    match told {
+        Some((_, region)) if is_region(&region) => region,
+        Some((name, region)) => {
+            let problem = Problem::new(Problem::variable(name), quoted(&region), REGION);
+            section.sink().problem(problem);
+            defaults::REGION.to_owned()
+        }
+        None => {
+            let text = format!(
+                "neither the file nor the environment names a region, so prompts go to {}",
+                defaults::REGION
+            );
+            section.sink().warning(section.path("region"), text);
+            defaults::REGION.to_owned()
+        }
+    }
+}
+
+fn endpoint(section: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>) -> Option<http::Uri> {
+    if section.node("endpoint").is_some() {
+        return section.optional("endpoint", |node| match node {
+            Node::Text(text) => uri(text),
+            Node::Nothing
+            | Node::Bool(_)
+            | Node::Number(_)
+            | Node::List(_)
+            | Node::Map(_)
+            | Node::Tagged => Err(Mistake::from(address::URL)),
+        });
+    }
+    let (name, url) = ENDPOINT_VARIABLES
+        .into_iter()
+        .find_map(|name| Some((name, variable(env, name)?)))?;
+    match uri(&url) {
+        Ok(uri) => Some(uri),
+        Err(mistake) => {
+            section
+                .sink()
+                .problem(mistake.at(Problem::variable(name), &Node::Text(url)));
+            None
+        }
+    }
+}
+
+fn uri(text: &str) -> Result<http::Uri, Mistake> {
+    let url = BaseUrl::parse(text)?;
+    url.uri().ok_or_else(|| Mistake::from(address::URL))
+}
+
+fn models(sink: &Sink, path: &str, map: &Map) -> BTreeMap<String, Arc<Mapping>> {
+    report_repeated(sink, path, map);
+    if map.entries.len() > defaults::MODELS_MAX {
+        let found = format!("{} models", map.entries.len());
+        sink.problem(Problem::new(
+            path,
+            found,
+            format!("at most {}", defaults::MODELS_MAX),
+        ));
+        return BTreeMap::new();
+    }
+    let mut models = BTreeMap::new();
+    for (name, node) in &map.entries {
+        let path = join(path, name);
+        if !is_model_name(name) {
+            sink.problem(Problem::new(
+                path,
+                quoted(name),
+                "a model name of 1 to 256 characters",
+            ));
+        } else if let Some(mapping) = mapping(sink, path, node) {
+            models.insert(name.clone(), Arc::new(mapping));
+        }
+    }
+    models
+}
+
+fn mapping(sink: &Sink, path: String, node: &Node) -> Option<Mapping> {
+    match node {
+        Node::Text(model) => {
+            let target = target(model, None).map_err(|(_, mistake)| mistake.at(path, node));
+            match target {
+                Ok(target) => Some(Mapping {
+                    target,
+                    first_token: None,
+                }),
+                Err(problem) => {
+                    sink.problem(problem);
+                    None
+                }
+            }
+        }
+        Node::Map(map) => detailed(Section::of(sink, path, Some(map))),
+        Node::Nothing | Node::Bool(_) | Node::Number(_) | Node::List(_) | Node::Tagged => {
+            sink.problem(Mistake::from(MODEL).at(path, node));
+            None
+        }
+    }
+}
+
+fn detailed(mut section: Section<'_>) -> Option<Mapping> {
+    let sink = section.sink();
+    let model = section.required("model", MODEL_ID, values::text(MODEL_ID, |_| true));
+    let family = section.optional("family", values::text(FAMILY, |text| !text.is_empty()));
+    let max_tokens = section.optional("max_tokens", values::count(defaults::TOKENS));
+    let fits = |text: &str| (1..=PREFIX_BYTES_MAX).contains(&text.len());
+    let system_prefix = section.optional("system_prefix", values::text(PREFIX, fits));
+    let first_token = section.optional("first_token", first_token);
+    let allow: Option<Vec<Allowance>> = list(&mut section, "allow", "a list", allowance);
+    let target = model.and_then(|model| match target(&model, family.as_deref()) {
+        Ok(target) => Some(target),
+        Err((key, mistake)) => {
+            let node = Node::Text(if key == "family" {
+                family.unwrap_or_default()
+            } else {
+                model
+            });
+            sink.problem(mistake.at(section.path(key), &node));
+            None
+        }
+    });
+    section.finish();
+    let mut target = target?;
+    if let Some(max_tokens) = max_tokens {
+        target.max_tokens = max_tokens;
+    }
+    target.allow = allow.into_iter().flatten().collect::<Allow>();
+    target.system_prefix = system_prefix;
+    Some(Mapping {
+        target,
+        first_token,
+    })
+}
+
+/// The Bedrock model, or which key is wrong and how.
+fn target(model: &str, family: Option<&str>) -> Result<Target, (&'static str, Mistake)> {
+    if !is_model_id(model) {
+        return Err(("model", Mistake::from(MODEL_ID)));
+    }
+    Target::new(model, family).map_err(|error| match &error {
+        TargetError::UnknownFamily(_) => ("family", Mistake::from(families())),
+        TargetError::FamilyNeeded | TargetError::NotAModel => {
+            ("model", Mistake::from(format!("{MODEL_ID}; {error}")))
+        }
+    })
+}
+
+fn first_token(node: &Node) -> Result<Duration, Mistake> {
+    values::duration(defaults::TIMEOUT)(node)
+}
+
+fn allowance(node: &Node) -> Result<Allowance, Mistake> {
+    let named = match node {
+        Node::Text(name) => Allowance::from_name(name),
+        Node::Nothing
+        | Node::Bool(_)
+        | Node::Number(_)
+        | Node::List(_)
+        | Node::Map(_)
+        | Node::Tagged => None,
+    };
+    named.ok_or_else(|| {
+        let names: Vec<&str> = Allowance::ALL
+            .iter()
+            .map(|allowance| allowance.name())
+            .collect();
+        Mistake::from(names.join(", "))
+    })
+}
+
+fn families() -> String {
+    let names: Vec<&str> = Family::names().collect();
+    format!(
+        "one of {}; or the id of a model of that family",
+        names.join(", ")
+    )
+}
+
+/// Stricter than AWS's own grammar in nothing that it uses: it becomes part of a host name.
+fn is_region(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn is_model_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= 256 && !text.chars().any(char::is_control)
+}
+
+/// An id, a profile or an ARN. It is percent-encoded into a path; nothing else is in any of them.
+fn is_model_id(text: &str) -> bool {
+    (1..=2_048).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte))
+}
+
+const REGION: &str = "an AWS region such as us-east-1: lower-case letters, digits and hyphens";
+
+/// In the SDK's order.
+const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
+/// In the SDK's order: the service's own first.
+const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"];
+
+const MODELS: &str = "at least one line such as `gpt-4o-mini: amazon.nova-lite-v1:0`";
+
+const MODEL: &str = "a Bedrock model such as amazon.nova-lite-v1:0, or keys with `model:` in them";
+
+const MODEL_ID: &str = "a Bedrock model id, inference profile or ARN";
+
+const FAMILY: &str = "the name of a model family, such as nova";
+
+const PREFIX: &str = "text of at most 64 KiB";
+
+/// Sent with every call.
+const PREFIX_BYTES_MAX: usize = 64 * 1024;

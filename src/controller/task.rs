@@ -1,0 +1,418 @@
+//! The task: what it does with each thing that comes in, and the order of effect, disk, report.
+
+use super::saved::{Done, Ownership};
+use super::standing::{State, Stopping, Waiting, plan};
+use super::{Applied, Command, Refusal, Request, Verb};
+use crate::clock::{Beat, RuleClock, Ticker, unix_ms};
+use crate::config::Config;
+use crate::config::watch::{Event, Loaded};
+use crate::outcome::{Attempt, Booking};
+use crate::rollout::{self, Input, Machine, Record, Transition};
+use crate::snapshot::{Hold, Snapshot};
+use crate::state::Found;
+use crate::telemetry::events::Control;
+use crate::telemetry::metrics::Metrics;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Bookings that are taken in between two looks at everything else.
+const BATCH: usize = 256;
+
+/// The owner of the rollout.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) clock: RuleClock,
+    pub(super) ticker: Ticker,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) out: Arc<ArcSwap<Snapshot>>,
+    /// Wakes who waits for a publication.
+    pub(super) published: watch::Sender<()>,
+    pub(super) bookings: mpsc::Receiver<Booking>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) updates: mpsc::Receiver<Event>,
+    pub(super) state: State,
+}
+
+/// One thing that came in.
+#[derive(Debug)]
+enum Came {
+    Done(Done),
+    Request(Option<Request>),
+    Update(Event),
+    Beat(Beat),
+    Booking(Booking),
+}
+
+impl Task {
+    /// Runs until it is asked to stop.
+    pub(super) async fn run(mut self) {
+        self.settle(true);
+        loop {
+            let state = &mut self.state;
+            if state.stopping.is_some() && !state.saved.busy() {
+                break;
+            }
+            // In this order, so that a flood of bookings cannot keep a command or a tick waiting.
+            let came = tokio::select! {
+                biased;
+                done = state.saved.done() => Came::Done(done),
+                request = self.requests.recv(), if state.stopping.is_none() => {
+                    Came::Request(request)
+                }
+                Some(event) = self.updates.recv() => Came::Update(event),
+                beat = self.ticker.beat() => Came::Beat(beat),
+                Some(booking) = self.bookings.recv() => Came::Booking(booking),
+            };
+            self.take(came);
+        }
+        let stopping = self.state.stopping.take();
+        // The lock goes before the answer, so that whoever waits for it can start the next process.
+        drop(self);
+        if let Some(Stopping(Some(reply))) = stopping {
+            // Nobody may be waiting any more.
+            let _ = reply.send(());
+        }
+    }
+
+    fn take(&mut self, came: Came) {
+        match came {
+            Came::Done(done) => {
+                self.job_done(done);
+                self.settle(false);
+            }
+            Came::Request(Some(Request::Command(command, reply))) => {
+                self.command(command, reply);
+                self.settle(true);
+            }
+            Came::Request(Some(Request::Drain(reply))) => {
+                self.hold(Hold::Draining, true);
+                self.settle(false);
+                // Nobody may be waiting any more.
+                let _ = reply.send(());
+            }
+            Came::Request(Some(Request::Stop(reply))) => self.stop(Some(reply)),
+            Came::Request(None) => self.stop(None),
+            Came::Update(event) => {
+                self.update(event);
+                self.settle(true);
+            }
+            Came::Beat(beat) => {
+                self.beat(beat);
+                self.settle(true);
+            }
+            Came::Booking(first) => {
+                if self.book(first, BATCH) {
+                    self.settle(true);
+                }
+            }
+        }
+    }
+
+    /// Gives the machine one input; what must be on disk first waits, the rest is reported.
+    /// Tells whether anything changed.
+    fn input(&mut self, input: Input) -> bool {
+        let transitions = self.state.machine.handle(input, self.clock.now());
+        let changed = !transitions.is_empty();
+        for transition in transitions {
+            self.file(transition);
+        }
+        changed
+    }
+
+    fn file(&mut self, transition: Transition) {
+        if transition.persist() {
+            self.state.unreported.push(transition);
+        } else {
+            Control::Transition(&transition).emit(&self.metrics);
+        }
+    }
+
+    /// Takes in a booking and up to `more` that wait behind it; tells whether anything changed.
+    fn book(&mut self, first: Booking, more: usize) -> bool {
+        let mut changed = self.input(Input::Booking(first));
+        for _ in 0..more {
+            let Ok(booking) = self.bookings.try_recv() else {
+                break;
+            };
+            changed |= self.input(Input::Booking(booking));
+        }
+        changed
+    }
+
+    /// A second has passed. What was booked before a tick of the rules is judged by it.
+    fn beat(&mut self, beat: Beat) {
+        if beat.rules {
+            let waiting = self.bookings.len();
+            if let Ok(first) = self.bookings.try_recv() {
+                self.book(first, waiting);
+            }
+            self.input(Input::Tick { unix_ms: unix_ms() });
+            self.state.saved.look();
+        }
+        self.state.beats.push(beat);
+    }
+
+    fn stop(&mut self, reply: Option<oneshot::Sender<()>>) {
+        let waiting = self.bookings.len();
+        if let Ok(first) = self.bookings.try_recv() {
+            self.book(first, waiting);
+        }
+        self.state.stopping = Some(Stopping(reply));
+        self.settle(true);
+    }
+
+    fn command(&mut self, command: Command, reply: oneshot::Sender<Result<Applied, Refusal>>) {
+        let Command {
+            verb,
+            reason,
+            actor,
+        } = command;
+        if let Some(refusal) = self.state.refuses(verb) {
+            return self.refuse(verb, &actor, refusal, reply);
+        }
+        let at_unix_ms = unix_ms();
+        let asked_by = actor.clone();
+        let command = match verb {
+            Verb::Rollback => rollout::Command::Rollback {
+                reason,
+                actor,
+                at_unix_ms,
+            },
+            Verb::Rearm => rollout::Command::Rearm {
+                reason,
+                actor,
+                at_unix_ms,
+            },
+        };
+        let transitions = self
+            .state
+            .machine
+            .handle(Input::Command(command), self.clock.now());
+        let mut message = String::new();
+        let mut changed = false;
+        for transition in transitions {
+            if let Transition::Refused(refusal) = transition {
+                return self.refuse(verb, &asked_by, Refusal::Rollout(refusal), reply);
+            }
+            message = transition.sentence();
+            changed |= transition.persist();
+            self.file(transition);
+        }
+        self.state.waiting.push(Waiting {
+            message,
+            changed,
+            reply,
+        });
+    }
+
+    fn refuse(
+        &self,
+        verb: Verb,
+        actor: &str,
+        refusal: Refusal,
+        reply: oneshot::Sender<Result<Applied, Refusal>>,
+    ) {
+        let why = refusal.to_string();
+        Control::CommandRefused {
+            command: verb.name(),
+            actor,
+            why: &why,
+        }
+        .emit(&self.metrics);
+        // The person may have gone away.
+        let _ = reply.send(Err(refusal));
+    }
+
+    fn update(&mut self, event: Event) {
+        match event {
+            Event::Changed(loaded) => {
+                let Loaded { text, hash, result } = *loaded;
+                let current = Arc::clone(&self.state.config);
+                let follow = |new: Config| {
+                    let restart_needed = current.restart_needed(&new);
+                    new.keeping(&current).map(|config| (config, restart_needed))
+                };
+                match result.and_then(follow) {
+                    Ok((config, restart_needed)) => {
+                        self.state.files.hash = hash.to_string();
+                        self.state.files.restart_needed = restart_needed;
+                        self.accept(config, text.into());
+                    }
+                    Err(problems) => self.refused(problems.lines()),
+                }
+            }
+            Event::Unreadable(problems) => self.refused(problems.lines()),
+        }
+    }
+
+    fn accept(&mut self, config: Config, text: Arc<str>) {
+        let state = &mut self.state;
+        state.files.generation += 1;
+        state.files.problems.clear();
+        state.files.warnings = config.warnings.iter().map(ToString::to_string).collect();
+        state.saved.copy(text);
+        let plan = plan(&config);
+        state.config = Arc::new(config);
+        self.announce_config();
+        self.hold(Hold::ConfigRefused, false);
+        self.hold_by_switch();
+        self.input(Input::Plan(plan));
+    }
+
+    /// Reports the configuration in force.
+    pub(super) fn announce_config(&self) {
+        let files = &self.state.files;
+        Control::ConfigAccepted {
+            generation: files.generation,
+            hash: &files.hash,
+            restart_needed: &files.restart_needed,
+            warnings: &files.warnings,
+        }
+        .emit(&self.metrics);
+    }
+
+    /// The file as it is now cannot be used; what is in force stays.
+    pub(super) fn refused(&mut self, problems: Vec<String>) {
+        Control::ConfigRefused {
+            problems: &problems,
+        }
+        .emit(&self.metrics);
+        self.state.files.problems = problems;
+    }
+
+    /// Puts a hold in force or ends it, and reports the change.
+    pub(super) fn hold(&mut self, hold: Hold, on: bool) {
+        if self.state.holds.set(hold, on) {
+            Control::Hold { hold, on }.emit(&self.metrics);
+        }
+    }
+
+    /// Follows `FORCE_OPENAI_PROVIDER`.
+    pub(super) fn hold_by_switch(&mut self) {
+        let on = self.state.config.rollout.switches.force_original;
+        self.hold(Hold::ForceOriginal, on);
+    }
+
+    fn job_done(&mut self, done: Done) {
+        if let Some(found) = self.state.saved.note(done) {
+            self.first_read(found);
+        }
+        let problem = self.state.saved.problem();
+        if problem != self.state.alarm.as_deref() {
+            match problem {
+                Some(problem) => {
+                    let unsaved = self.state.unsaved();
+                    Control::StateFailing {
+                        problem,
+                        unsaved: unsaved.as_deref(),
+                    }
+                    .emit(&self.metrics);
+                }
+                None => Control::StateHealed.emit(&self.metrics),
+            }
+            self.state.alarm = problem.map(str::to_owned);
+        }
+    }
+
+    /// The lock was won, and this is what the state file says. Nothing went to Bedrock before, so
+    /// the machine starts anew with it; only a rollback by hand is more than the file knows.
+    fn first_read(&mut self, found: Found) {
+        let attempt = Attempt(self.state.config.rollout.attempt);
+        let record = match found {
+            Found::Record(record) => record,
+            Found::FirstStart => Record::first(attempt),
+            Found::Tripped(tripped) => {
+                let record = Record::lost(attempt, &tripped.to_string(), unix_ms());
+                if let Some(rollback) = record.rollback() {
+                    self.metrics.rollback(rollback.rule);
+                }
+                record
+            }
+        };
+        if let Some(rollback) = record.rollback() {
+            Control::StillRolledBack {
+                sentence: &rollback.sentence,
+            }
+            .emit(&self.metrics);
+        }
+        self.state.reported = Some(record.clone());
+        if self.state.machine.latched() {
+            self.input(Input::Record(record));
+        } else {
+            let plan = plan(&self.state.config);
+            self.state.machine = Machine::new(plan, record, self.clock.now());
+            // A higher attempt in the configuration acts at the first input.
+            self.input(Input::Tick { unix_ms: unix_ms() });
+        }
+    }
+
+    /// Puts in force what lowers the share, starts what must be written, reports what is written.
+    fn settle(&mut self, retry: bool) {
+        let (ownership, written) = {
+            let state = &self.state;
+            (
+                state.saved.ownership(),
+                state.saved.holds(state.machine.record()),
+            )
+        };
+        self.hold(Hold::StateLocked, ownership == Ownership::Theirs);
+        // Not reported as it comes and goes with every write; a failing one is an alarm.
+        self.state
+            .holds
+            .set(Hold::StateWrite, ownership != Ownership::Theirs && !written);
+        self.publish();
+        if written {
+            self.report();
+        }
+        let state = &mut self.state;
+        state.saved.start(state.machine.record(), retry);
+        if !state.saved.busy() {
+            state.give_up_waiting();
+        }
+        if !state.saved.busy() {
+            state.beats.clear();
+        }
+    }
+
+    /// The record is on disk: what waited for that is reported.
+    fn report(&mut self) {
+        let state = &mut self.state;
+        for transition in state.unreported.drain(..) {
+            Control::Transition(&transition).emit(&self.metrics);
+        }
+        state.reported = Some(state.machine.record().clone());
+        let (percent, attempt) = (state.effective(), state.machine.attempt());
+        for Waiting {
+            message,
+            changed,
+            reply,
+        } in state.waiting.drain(..)
+        {
+            // The person may have gone away.
+            let _ = reply.send(Ok(Applied {
+                message,
+                changed,
+                percent,
+                attempt,
+            }));
+        }
+    }
+
+    fn publish(&mut self) {
+        let state = &mut self.state;
+        let percent = state.effective();
+        let share = self.metrics.share();
+        if percent != self.out.load().percent || state.files.percent_since_unix_ms == 0 {
+            state.files.percent_since_unix_ms = unix_ms();
+            state.share_before = share;
+        }
+        state.files.share = share.since(state.share_before);
+        state.files.state_problem = state.saved.problem().map(str::to_owned);
+        state.files.unsaved = state.unsaved();
+        let snapshot = state.snapshot(self.clock.now());
+        self.metrics.snapshot(&snapshot);
+        self.out.store(Arc::new(snapshot));
+        self.published.send_replace(());
+    }
+}

@@ -1,0 +1,207 @@
+//! One emit: one line and the counters.
+
+use super::*;
+use crate::outcome::Class;
+use crate::translate::Reason;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+/// What was logged, as JSON.
+#[derive(Clone, Debug, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .lock()
+            .expect("not poisoned")
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs `act` and gives the lines that it logged.
+fn logged(act: impl FnOnce()) -> Vec<serde_json::Value> {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, act);
+    let bytes = log.0.lock().expect("not poisoned").clone();
+    let text = String::from_utf8(bytes).expect("text");
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+const PART: Part = Part {
+    verdict: Verdict::Ok,
+    first_token: Some(Duration::from_millis(400)),
+    took: Duration::from_millis(900),
+};
+
+const CALL: Call<'static> = Call {
+    request_id: "req-1",
+    model: "gpt-4o-mini",
+    bedrock_model: Some("amazon.nova-lite-v1:0"),
+    eligibility: Eligibility::Eligible,
+    stream: true,
+    forced: false,
+    status: Some(200),
+    bedrock: Some(PART),
+    original: None,
+    failover: None,
+    tokens: Some(Tokens {
+        input: 10,
+        output: 20,
+        cache_read: 0,
+        cache_write: 0,
+    }),
+    took: Duration::from_millis(950),
+};
+
+fn count(metrics: &Metrics, series: &str) -> String {
+    let text = metrics.render().expect("rendered");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series))
+        .expect("a series");
+    line.trim().to_owned()
+}
+
+#[test]
+fn a_call_gets_one_line_and_is_counted() {
+    let metrics = Metrics::new();
+    let lines = logged(|| CALL.emit(&metrics));
+    assert_eq!(lines.len(), 1);
+    let line = &lines[0];
+    for (key, value) in [
+        ("event", serde_json::json!("call")),
+        ("request_id", "req-1".into()),
+        ("arm", "bedrock".into()),
+        ("model", "gpt-4o-mini".into()),
+        ("bedrock_model", "amazon.nova-lite-v1:0".into()),
+        ("status", 200.into()),
+        ("eligibility", "eligible".into()),
+        ("bedrock_verdict", "ok".into()),
+        ("bedrock_first_token_ms", 400.into()),
+        ("ms", 950.into()),
+        ("output_tokens", 20.into()),
+    ] {
+        assert_eq!(line[key], value, "{key} in {line}");
+    }
+    assert!(
+        line.get("original_verdict").is_none() && line.get("failover").is_none(),
+        "{line}"
+    );
+    let ok = "crossfade_calls_total{arm=\"bedrock\",class=\"\",verdict=\"ok\"}";
+    assert_eq!(count(&metrics, ok), "1");
+    assert_eq!(
+        count(
+            &metrics,
+            "crossfade_first_token_seconds_count{arm=\"bedrock\"}"
+        ),
+        "1"
+    );
+    assert_eq!(
+        count(&metrics, "crossfade_tokens_total{kind=\"input\"}"),
+        "10"
+    );
+}
+
+#[test]
+fn a_failover_ends_on_both_arms() {
+    let metrics = Metrics::new();
+    let failed = Part {
+        verdict: Verdict::Failure(Class::Throttle),
+        first_token: None,
+        ..PART
+    };
+    let failover = Some((Fault::Counted(Class::Throttle), FailoverOutcome::Answered));
+    let call = Call {
+        bedrock: Some(failed),
+        original: Some(PART),
+        failover,
+        ..CALL
+    };
+    let lines = logged(|| call.emit(&metrics));
+    assert_eq!(lines[0]["arm"], "original");
+    assert_eq!(lines[0]["bedrock_verdict"], "throttle");
+    assert_eq!(lines[0]["failover"], "throttle");
+    for (series, expected) in [
+        (
+            "crossfade_calls_total{arm=\"bedrock\",class=\"throttle\",verdict=\"failure\"}",
+            "1",
+        ),
+        (
+            "crossfade_calls_total{arm=\"original\",class=\"\",verdict=\"ok\"}",
+            "1",
+        ),
+        (
+            "crossfade_failovers_total{class=\"throttle\",outcome=\"answered\"}",
+            "1",
+        ),
+        ("crossfade_call_seconds_count{arm=\"bedrock\"}", "0"),
+    ] {
+        assert_eq!(count(&metrics, series), expected, "{series}");
+    }
+}
+
+#[test]
+fn a_call_that_chose_its_arm_is_logged_and_not_counted() {
+    let metrics = Metrics::new();
+    let lines = logged(|| {
+        Call {
+            forced: true,
+            eligibility: Eligibility::Ineligible(Reason::Busy),
+            ..CALL
+        }
+        .emit(&metrics);
+    });
+    assert_eq!(lines[0]["eligibility"], "busy");
+    assert_eq!(lines[0]["forced"], true);
+    let ok = "crossfade_calls_total{arm=\"bedrock\",class=\"\",verdict=\"ok\"}";
+    assert_eq!(count(&metrics, ok), "0");
+    assert_eq!(
+        count(&metrics, "crossfade_tokens_total{kind=\"input\"}"),
+        "10"
+    );
+}
+
+#[test]
+fn text_of_callers_is_cut() {
+    let metrics = Metrics::new();
+    let long = "ä".repeat(10_000);
+    let call = Call {
+        model: &long,
+        request_id: &long,
+        ..CALL
+    };
+    let lines = logged(|| call.emit(&metrics));
+    for key in ["model", "request_id"] {
+        let said = lines[0][key].as_str().expect("text");
+        assert_eq!(said.len(), FOREIGN_TEXT, "{key}");
+    }
+}
+
+#[test]
+fn each_mistake_of_a_configuration_gets_its_line() {
+    let metrics = Metrics::new();
+    let problems = ["a: wrong".to_owned(), "b: wrong".to_owned()];
+    let lines = logged(|| {
+        Control::ConfigRefused {
+            problems: &problems,
+        }
+        .emit(&metrics)
+    });
+    let said: Vec<_> = lines.iter().map(|line| line["message"].as_str()).collect();
+    assert_eq!(said, [Some("a: wrong"), Some("b: wrong")]);
+    assert!(lines.iter().all(|line| line["level"] == "ERROR"));
+}

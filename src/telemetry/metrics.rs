@@ -1,0 +1,241 @@
+//! Handles to every metric, resolved in advance.
+//!
+//! Name, labels and help of each are in `catalogue`, the values of labels in `labels`. The registry
+//! is owned and handed down from `app`; there is no global one. Label values come from closed enums
+//! only, so no caller can add a series, and every series is there from the start: counting on the
+//! path of a call is a short search in a table of enums and one atomic add. Logging belongs to
+//! `events`, which calls what is here.
+
+use crate::outcome::{Arm, Fault, Verdict};
+use crate::rollout::Cause;
+use crate::snapshot::{Share, Snapshot};
+use crate::translate::Loss;
+use family::{By, Maker};
+use labels::{causes, verdicts};
+use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+use rollout::RolloutGauges;
+use std::time::Duration;
+
+pub use family::Held;
+pub use labels::{
+    Eligibility, FailoverOutcome, TokenKind, rule_state_name, state_name, verdict_labels,
+};
+
+mod catalogue;
+mod family;
+mod labels;
+mod rollout;
+
+/// Handles to every metric. Cheap to share (`Arc<Metrics>`), safe from every thread.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    chat_calls: By<Eligibility, IntCounter>,
+    split: By<Arm, IntCounter>,
+    calls: By<(Arm, Verdict), IntCounter>,
+    failovers: By<(Fault, FailoverOutcome), IntCounter>,
+    first_token: By<Arm, Histogram>,
+    call: By<Arm, Histogram>,
+    in_flight: By<Arm, IntGauge>,
+    tokens: By<TokenKind, IntCounter>,
+    losses: By<Loss, IntCounter>,
+    other_requests: IntCounter,
+    sticky_fallbacks: IntCounter,
+    connections: IntGauge,
+    buffered_bytes: IntGauge,
+    bookings_dropped: IntCounter,
+    credentials_healthy: IntGauge,
+    log_dropped: IntCounter,
+    rollbacks: By<Cause, IntCounter>,
+    rollout: RolloutGauges,
+}
+
+impl Metrics {
+    /// A registry with every series at 0.
+    pub fn new() -> Self {
+        let new = Maker(Registry::new());
+        let arms = || Arm::ALL.into_iter().map(|arm| (arm, [arm.name()]));
+        let eligibilities = Eligibility::all().map(|each| (each, [each.name()]));
+        let verdicts = Arm::ALL.into_iter().flat_map(|arm| {
+            verdicts().map(move |verdict| {
+                let (name, class) = verdict_labels(verdict);
+                ((arm, verdict), [arm.name(), name, class])
+            })
+        });
+        let failovers = Fault::all().flat_map(|fault| {
+            FailoverOutcome::ALL
+                .into_iter()
+                .map(move |outcome| ((fault, outcome), [fault.name(), outcome.name()]))
+        });
+        let kinds = TokenKind::ALL.into_iter().map(|kind| (kind, [kind.name()]));
+        let losses = Loss::ALL.iter().map(|loss| (*loss, [loss.name()]));
+        let causes = causes().map(|cause| (cause, [cause.name()]));
+        Self {
+            chat_calls: new.counters(&catalogue::CHAT_CALLS, eligibilities),
+            split: new.counters(&catalogue::SPLIT_CALLS, arms()),
+            calls: new.counters(&catalogue::CALLS, verdicts),
+            failovers: new.counters(&catalogue::FAILOVERS, failovers),
+            first_token: new.histograms(&catalogue::FIRST_TOKEN_SECONDS, arms()),
+            call: new.histograms(&catalogue::CALL_SECONDS, arms()),
+            in_flight: new.gauges(&catalogue::IN_FLIGHT, arms()),
+            tokens: new.counters(&catalogue::TOKENS, kinds),
+            losses: new.counters(&catalogue::LOSSES, losses),
+            other_requests: new.counter(&catalogue::OTHER_REQUESTS),
+            sticky_fallbacks: new.counter(&catalogue::STICKY_FALLBACKS),
+            connections: new.gauge(&catalogue::CONNECTIONS),
+            buffered_bytes: new.gauge(&catalogue::BUFFERED_BYTES),
+            bookings_dropped: new.counter(&catalogue::BOOKINGS_DROPPED),
+            credentials_healthy: new.gauge(&catalogue::CREDENTIALS_HEALTHY),
+            log_dropped: new.counter(&catalogue::LOG_DROPPED),
+            rollbacks: new.counters(&catalogue::ROLLBACKS, causes),
+            rollout: RolloutGauges::new(&new),
+            registry: new.0,
+        }
+    }
+
+    /// The exposition in Prometheus' text format.
+    ///
+    /// # Errors
+    ///
+    /// What the encoder says; it has nothing to refuse in what this file registers.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// Counts a chat call, when it is known whether Bedrock can honour it.
+    pub fn chat_call(&self, eligibility: Eligibility) {
+        self.chat_calls.with(eligibility, IntCounter::inc);
+    }
+
+    /// Counts an eligible chat call by the arm that the split chose.
+    pub fn split(&self, arm: Arm) {
+        self.split.with(arm, IntCounter::inc);
+    }
+
+    /// Counts the end of a call on an arm.
+    pub fn call(&self, arm: Arm, verdict: Verdict) {
+        self.calls.with((arm, verdict), IntCounter::inc);
+    }
+
+    /// Counts what came of a failover.
+    pub fn failover(&self, fault: Fault, outcome: FailoverOutcome) {
+        self.failovers.with((fault, outcome), IntCounter::inc);
+    }
+
+    /// Records the time to the first token, or to the first body bytes.
+    pub fn first_token(&self, arm: Arm, took: Duration) {
+        self.first_token
+            .with(arm, |histogram| histogram.observe(took.as_secs_f64()));
+    }
+
+    /// Records the time to the end of an answer.
+    pub fn call_took(&self, arm: Arm, took: Duration) {
+        self.call
+            .with(arm, |histogram| histogram.observe(took.as_secs_f64()));
+    }
+
+    /// A call on `arm` is in flight until the guard is dropped.
+    pub fn in_flight(&self, arm: Arm) -> Held {
+        Held::new(self.in_flight.get(arm), 1)
+    }
+
+    /// A connection is open until the guard is dropped.
+    pub fn connection(&self) -> Held {
+        Held::new(Some(&self.connections), 1)
+    }
+
+    /// `bytes` of a body are held until the guard is dropped.
+    pub fn buffered(&self, bytes: usize) -> Held {
+        Held::new(
+            Some(&self.buffered_bytes),
+            i64::try_from(bytes).unwrap_or(i64::MAX),
+        )
+    }
+
+    /// Adds tokens that Bedrock reported.
+    pub fn tokens(&self, kind: TokenKind, count: u64) {
+        self.tokens.with(kind, |counter| counter.inc_by(count));
+    }
+
+    /// Counts what a call lost on its way to Bedrock.
+    pub fn loss(&self, loss: Loss) {
+        self.losses.with(loss, IntCounter::inc);
+    }
+
+    /// Counts a request that is no chat call.
+    pub fn other_request(&self) {
+        self.other_requests.inc();
+    }
+
+    /// Counts a call without the configured sticky key.
+    pub fn sticky_fallback(&self) {
+        self.sticky_fallbacks.inc();
+    }
+
+    /// Counts a booking of the original arm that found the queue full.
+    pub fn booking_dropped(&self) {
+        self.bookings_dropped.inc();
+    }
+
+    /// Says whether AWS credentials are at hand.
+    pub fn credentials(&self, healthy: bool) {
+        self.credentials_healthy.set(i64::from(healthy));
+    }
+
+    /// The counter of lost log lines, for the log writer, which is older than the metrics' users.
+    pub fn log_dropped(&self) -> IntCounter {
+        self.log_dropped.clone()
+    }
+
+    /// Counts a rollback.
+    pub fn rollback(&self, cause: Cause) {
+        self.rollbacks.with(cause, IntCounter::inc);
+    }
+
+    /// Shows what is in force now.
+    pub fn snapshot(&self, snapshot: &Snapshot) {
+        self.rollout.show(snapshot);
+    }
+
+    /// Eligible calls since the start and those of them that went to Bedrock.
+    pub fn share(&self) -> Share {
+        let of = |arm| self.split.get(arm).map_or(0, IntCounter::get);
+        let bedrock = of(Arm::Bedrock);
+        Share {
+            eligible: of(Arm::Original) + bedrock,
+            bedrock,
+        }
+    }
+
+    /// Chat calls since the start by eligibility; all values, 0 included.
+    pub fn eligibility(&self) -> impl Iterator<Item = (Eligibility, u64)> {
+        self.chat_calls
+            .0
+            .iter()
+            .map(|(eligibility, counter)| (*eligibility, counter.get()))
+    }
+
+    /// Calls in flight on an arm.
+    pub fn in_flight_now(&self, arm: Arm) -> i64 {
+        self.in_flight.get(arm).map_or(0, IntGauge::get)
+    }
+
+    /// Failovers since the start that ended in this way.
+    pub fn failovers(&self, outcome: FailoverOutcome) -> u64 {
+        let of_outcome = self
+            .failovers
+            .0
+            .iter()
+            .filter(|((_, each), _)| *each == outcome);
+        of_outcome.map(|(_, counter)| counter.get()).sum()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

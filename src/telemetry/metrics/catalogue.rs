@@ -1,0 +1,215 @@
+//! The catalogue: every metric's name, labels and help. Nothing else may name one.
+//!
+//! Names end in `_total` for counters and in the unit where there is one; ratios are 0 to 1,
+//! shares of the operator in percent, as `rollout.yaml` has them. The values of labels are in
+//! `labels`.
+
+use prometheus::Opts;
+
+/// One metric, with `N` labels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spec<const N: usize> {
+    pub(super) name: &'static str,
+    pub(super) labels: [&'static str; N],
+    pub(super) help: &'static str,
+}
+
+impl<const N: usize> Spec<N> {
+    pub(super) fn opts(&self) -> Opts {
+        Opts::new(self.name, self.help)
+    }
+}
+
+pub(super) const CHAT_CALLS: Spec<1> = Spec {
+    name: "crossfade_chat_calls_total",
+    labels: ["eligibility"],
+    help: "Chat calls by whether Bedrock can honour them: eligible, the reason why a call \
+           stays, or unread (at 0 % only a few are looked at).",
+};
+
+pub(super) const SPLIT_CALLS: Spec<1> = Spec {
+    name: "crossfade_split_calls_total",
+    labels: ["arm"],
+    help: "Eligible chat calls by the arm that the split chose.",
+};
+
+pub(super) const CALLS: Spec<3> = Spec {
+    name: "crossfade_calls_total",
+    labels: ["arm", "verdict", "class"],
+    help: "Chat calls that came to an end on an arm, by verdict; class says which failure. A \
+           call that failed over ended on both arms.",
+};
+
+pub(super) const FAILOVERS: Spec<2> = Spec {
+    name: "crossfade_failovers_total",
+    labels: ["class", "outcome"],
+    help: "Bedrock calls that the original was asked to answer, by what Bedrock had made of \
+           them and by what the original did.",
+};
+
+pub(super) const FIRST_TOKEN_SECONDS: Spec<1> = Spec {
+    name: "crossfade_first_token_seconds",
+    labels: ["arm"],
+    help: "From dispatch to the first content or tool chunk (bedrock), or to the first body \
+           bytes of a streamed answer (original).",
+};
+
+pub(super) const CALL_SECONDS: Spec<1> = Spec {
+    name: "crossfade_call_seconds",
+    labels: ["arm"],
+    help: "From dispatch to the end of the answer.",
+};
+
+pub(super) const IN_FLIGHT: Spec<1> = Spec {
+    name: "crossfade_in_flight",
+    labels: ["arm"],
+    help: "Chat calls that an arm is answering now.",
+};
+
+pub(super) const TOKENS: Spec<1> = Spec {
+    name: "crossfade_tokens_total",
+    labels: ["kind"],
+    help: "Tokens that Bedrock reported.",
+};
+
+pub(super) const LOSSES: Spec<1> = Spec {
+    name: "crossfade_losses_total",
+    labels: ["loss"],
+    help: "What was left behind or changed in calls that Bedrock was sent, by what it was; \
+           each is one that the tables of the translation permit.",
+};
+
+pub(super) const OTHER_REQUESTS: Spec<0> = Spec {
+    name: "crossfade_other_requests_total",
+    labels: [],
+    help: "Requests that are no chat call; all go to the original.",
+};
+
+pub(super) const STICKY_FALLBACKS: Spec<0> = Spec {
+    name: "crossfade_sticky_fallbacks_total",
+    labels: [],
+    help: "Eligible calls without the configured sticky key; the conversation was used.",
+};
+
+pub(super) const CONNECTIONS: Spec<0> = Spec {
+    name: "crossfade_connections",
+    labels: [],
+    help: "Open connections of callers.",
+};
+
+pub(super) const BUFFERED_BYTES: Spec<0> = Spec {
+    name: "crossfade_buffered_bytes",
+    labels: [],
+    help: "Bytes of bodies held in memory.",
+};
+
+pub(super) const BOOKINGS_DROPPED: Spec<0> = Spec {
+    name: "crossfade_bookings_dropped_total",
+    labels: [],
+    help: "Bookings of the original arm that found the queue full. Bedrock's are never lost.",
+};
+
+pub(super) const CREDENTIALS_HEALTHY: Spec<0> = Spec {
+    name: "crossfade_credentials_healthy",
+    labels: [],
+    help: "1 if AWS credentials are at hand and not expired, else 0.",
+};
+
+pub(super) const LOG_DROPPED: Spec<0> = Spec {
+    name: "crossfade_log_dropped_total",
+    labels: [],
+    help: "Log lines lost because nobody read stderr in time.",
+};
+
+pub(super) const ROLLBACKS: Spec<1> = Spec {
+    name: "crossfade_rollbacks_total",
+    labels: ["rule"],
+    help: "Rollbacks since the start, by the rule that fired; operator: by hand; state_file: \
+           it was lost.",
+};
+
+pub(super) const PERCENT: Spec<0> = Spec {
+    name: "crossfade_percent",
+    labels: [],
+    help: "Percent of eligible calls sent to Bedrock now.",
+};
+
+pub(super) const CEILING_PERCENT: Spec<0> = Spec {
+    name: "crossfade_ceiling_percent",
+    labels: [],
+    help: "The most that the operator allows.",
+};
+
+pub(super) const ATTEMPT: Spec<0> = Spec {
+    name: "crossfade_attempt",
+    labels: [],
+    help: "Number of the attempt; re-arming starts the next one.",
+};
+
+pub(super) const STATE: Spec<1> = Spec {
+    name: "crossfade_state",
+    labels: ["state"],
+    help: "1 for the rollout's state, 0 for the others.",
+};
+
+pub(super) const HOLD: Spec<1> = Spec {
+    name: "crossfade_hold",
+    labels: ["hold"],
+    help: "1 for each reason that keeps the share at 0 whatever the rollout allows.",
+};
+
+pub(super) const BREACH_CLOCK_SECONDS: Spec<1> = Spec {
+    name: "crossfade_breach_clock_seconds",
+    labels: ["rule"],
+    help: "For how long a rule has been breached; 0: it is not.",
+};
+
+pub(super) const RULE_VALUE: Spec<1> = Spec {
+    name: "crossfade_rule_value",
+    labels: ["rule"],
+    help: "What a rule measures, as a ratio of judged calls; NaN: too few to tell.",
+};
+
+pub(super) const RULE_THRESHOLD: Spec<1> = Spec {
+    name: "crossfade_rule_threshold",
+    labels: ["rule"],
+    help: "The ratio above which a rule is breached; NaN: it is switched off.",
+};
+
+pub(super) const RULE_STATE: Spec<2> = Spec {
+    name: "crossfade_rule_state",
+    labels: ["rule", "state"],
+    help: "1 for a rule's state, 0 for the others.",
+};
+
+pub(super) const SHARE_ACTUAL_RATIO: Spec<0> = Spec {
+    name: "crossfade_share_actual_ratio",
+    labels: [],
+    help: "Part of the eligible calls that went to Bedrock since the percentage changed; NaN: \
+           none came yet.",
+};
+
+pub(super) const CONFIG_GENERATION: Spec<0> = Spec {
+    name: "crossfade_config_generation",
+    labels: [],
+    help: "How many configurations were accepted since the start, the first one included.",
+};
+
+pub(super) const CONFIG_PROBLEMS: Spec<0> = Spec {
+    name: "crossfade_config_problems",
+    labels: [],
+    help: "Mistakes in the configuration file as it is now; above 0 it is not in force.",
+};
+
+pub(super) const STATE_FILE_HEALTHY: Spec<0> = Spec {
+    name: "crossfade_state_file_healthy",
+    labels: [],
+    help: "1 if the state file holds what must be remembered, else 0.",
+};
+
+/// Upper bounds in seconds, from a fast first token to the longest answer that is bounded by the
+/// usual timeouts. 5 is a bound because the latency rule's default is; so its share of slow calls
+/// can be read off exactly.
+pub(super) const SECONDS: [f64; 14] = [
+    0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 120.0,
+];

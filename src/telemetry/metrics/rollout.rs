@@ -1,0 +1,106 @@
+//! The gauges of the rollout: one look at a snapshot sets them all.
+
+use super::catalogue;
+use super::family::{By, Maker};
+use super::labels::{RULE_STATES, STATES, rule_state_name, state_name};
+use crate::rollout::{RolloutState, RuleName, RuleState};
+use crate::snapshot::{Hold, Snapshot};
+use crate::split::Percent;
+use prometheus::{Gauge, IntGauge};
+use std::time::Duration;
+
+/// What the controller shows of the rollout and of its files.
+#[derive(Debug)]
+pub(super) struct RolloutGauges {
+    percent: Gauge,
+    ceiling: Gauge,
+    attempt: IntGauge,
+    state: By<RolloutState, IntGauge>,
+    hold: By<Hold, IntGauge>,
+    clock: By<RuleName, Gauge>,
+    value: By<RuleName, Gauge>,
+    threshold: By<RuleName, Gauge>,
+    rule_state: By<(RuleName, RuleState), IntGauge>,
+    share_actual: Gauge,
+    config_generation: IntGauge,
+    config_problems: IntGauge,
+    state_file_healthy: IntGauge,
+}
+
+impl RolloutGauges {
+    pub(super) fn new(new: &Maker) -> Self {
+        let rules = || RuleName::ALL.into_iter().map(|rule| (rule, [rule.name()]));
+        Self {
+            percent: new.float_gauge(&catalogue::PERCENT),
+            ceiling: new.float_gauge(&catalogue::CEILING_PERCENT),
+            attempt: new.gauge(&catalogue::ATTEMPT),
+            state: new.gauges(
+                &catalogue::STATE,
+                STATES.into_iter().map(|state| (state, [state_name(state)])),
+            ),
+            hold: new.gauges(
+                &catalogue::HOLD,
+                Hold::ALL.into_iter().map(|hold| (hold, [hold.name()])),
+            ),
+            clock: new.float_gauges(&catalogue::BREACH_CLOCK_SECONDS, rules()),
+            value: new.float_gauges(&catalogue::RULE_VALUE, rules()),
+            threshold: new.float_gauges(&catalogue::RULE_THRESHOLD, rules()),
+            rule_state: new.gauges(
+                &catalogue::RULE_STATE,
+                RuleName::ALL.into_iter().flat_map(|rule| {
+                    RULE_STATES
+                        .into_iter()
+                        .map(move |state| ((rule, state), [rule.name(), rule_state_name(state)]))
+                }),
+            ),
+            share_actual: new.float_gauge(&catalogue::SHARE_ACTUAL_RATIO),
+            config_generation: new.gauge(&catalogue::CONFIG_GENERATION),
+            config_problems: new.gauge(&catalogue::CONFIG_PROBLEMS),
+            state_file_healthy: new.gauge(&catalogue::STATE_FILE_HEALTHY),
+        }
+    }
+
+    pub(super) fn show(&self, snapshot: &Snapshot) {
+        let (report, files) = (&snapshot.report, &snapshot.files);
+        self.percent.set(percent(snapshot.percent));
+        self.ceiling.set(percent(report.ceiling));
+        self.attempt.set(as_gauge(snapshot.attempt.0));
+        self.state.one_hot(|state| state == report.state);
+        self.hold.one_hot(|hold| snapshot.holds.contains(hold));
+        for rule in &report.rules {
+            self.clock.with(rule.name, |gauge| {
+                gauge.set(Duration::from_millis(rule.clock_ms.unwrap_or(0)).as_secs_f64());
+            });
+            self.value
+                .with(rule.name, |gauge| gauge.set(ratio(rule.value)));
+            self.threshold
+                .with(rule.name, |gauge| gauge.set(ratio(rule.limit)));
+        }
+        let in_state = |(name, state)| {
+            report
+                .rules
+                .iter()
+                .any(|r| r.name == name && r.state == state)
+        };
+        self.rule_state.one_hot(in_state);
+        self.share_actual
+            .set(files.share.ratio().unwrap_or(f64::NAN));
+        self.config_generation.set(as_gauge(files.generation));
+        self.config_problems
+            .set(as_gauge(files.problems.len() as u64));
+        self.state_file_healthy
+            .set(i64::from(files.state_problem.is_none()));
+    }
+}
+
+fn percent(share: Percent) -> f64 {
+    f64::from(share.basis_points()) / 100.0
+}
+
+fn ratio(share: Option<Percent>) -> f64 {
+    share.map_or(f64::NAN, |share| f64::from(share.basis_points()) / 10_000.0)
+}
+
+fn as_gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
