@@ -1,4 +1,32 @@
 //! The integration tests: one binary, because it links the AWS crates once.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests may fail as tests do"
+)]
 
+// What the tests share: a running crossfade between the two emulated providers, and a caller.
+mod support;
+
+// The path of what is not sent to Bedrock: nothing changes but what must.
+mod forwarding;
+// TLS, a proxy on the way out, a Unix socket on the way in.
+mod connecting;
+// Which calls go to Bedrock, and how their answers look.
+mod splitting;
+// Every way in which Bedrock can fail, before and after the commit point.
+mod failing;
+// Rules, latch, attempts: through real listeners, with the rule clock stepped.
+mod rollback;
+// Editing rollout.yaml while calls run.
+mod reload;
+// SIGTERM's phases.
+mod drain;
+// The SDK's own client as the judge of our transport.
+mod judge;
+// The import table of ARCHITECTURE.md and a few habits.
+mod tidy;
 // Golden cases of the translation.
 mod translation;
+// rollout.yaml: every mistake at once, and the example as it stands.
+mod config;

@@ -1,0 +1,275 @@
+//! Method and path to answer.
+
+use super::Desk;
+use super::guard::{self, Denied};
+use super::status::Status;
+use super::text;
+use crate::clock::{io_now, unix_ms};
+use crate::controller::{Command, Refusal, Verb};
+use crate::drain::Phase;
+use crate::snapshot::Snapshot;
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The largest body of a command.
+const BODY_BYTES: usize = 64 * 1024;
+
+/// How long a command's body may take to arrive.
+const BODY: Duration = Duration::from_secs(10);
+
+/// Who acted, where a command does not say.
+const ACTOR: &str = "api";
+
+/// An answer.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Page,
+    Metrics,
+    Alive,
+    Ready,
+    Status,
+    Command(Verb),
+}
+
+impl Place {
+    fn of(path: &str) -> Option<Self> {
+        match path {
+            "/" => Some(Self::Page),
+            "/metrics" => Some(Self::Metrics),
+            "/healthz" => Some(Self::Alive),
+            "/readyz" => Some(Self::Ready),
+            "/api/status" => Some(Self::Status),
+            "/api/rollback" => Some(Self::Command(Verb::Rollback)),
+            "/api/rearm" => Some(Self::Command(Verb::Rearm)),
+            _ => None,
+        }
+    }
+}
+
+/// Answers one request.
+pub(super) async fn answer(request: Request<Incoming>, desk: &Desk) -> Answer {
+    let snapshot = desk.handle.snapshot();
+    if let Err(denied) = guard::may_ask(request.uri(), request.headers(), &snapshot.config.hosts) {
+        return refuse(denied);
+    }
+    let Some(place) = Place::of(request.uri().path()) else {
+        return error(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is nothing at this path.",
+        );
+    };
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    match place {
+        Place::Command(verb) if request.method() == Method::POST => {
+            command(request, desk, verb).await
+        }
+        Place::Command(_) => wrong_method("POST"),
+        Place::Page | Place::Metrics | Place::Alive | Place::Ready | Place::Status if !reads => {
+            wrong_method("GET, HEAD")
+        }
+        Place::Page => page(&status(desk, &snapshot)),
+        Place::Metrics => metrics(desk),
+        Place::Alive => plain(StatusCode::OK, TEXT, "ok\n"),
+        Place::Ready if desk.drain.phase() > Phase::Serving => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n")
+        }
+        Place::Ready => plain(StatusCode::OK, TEXT, "ready\n"),
+        Place::Status => {
+            let status = status(desk, &snapshot);
+            let accept = request.headers().get(ACCEPT).map(HeaderValue::as_bytes);
+            if accept == Some(b"text/plain") {
+                plain(StatusCode::OK, TEXT, text::render(&status))
+            } else {
+                json(StatusCode::OK, &status)
+            }
+        }
+    }
+}
+
+fn status(desk: &Desk, snapshot: &Arc<Snapshot>) -> Status {
+    let up = io_now().saturating_duration_since(desk.started);
+    Status::new(Arc::clone(snapshot), &desk.metrics, up.as_secs(), unix_ms())
+}
+
+fn metrics(desk: &Desk) -> Answer {
+    match desk.metrics.render() {
+        Ok(text) => plain(StatusCode::OK, METRICS, text),
+        Err(failed) => error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "metrics",
+            &failed.to_string(),
+        ),
+    }
+}
+
+/// What a command's body says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    actor: Option<String>,
+}
+
+async fn command(request: Request<Incoming>, desk: &Desk, verb: Verb) -> Answer {
+    let config = &desk.handle.snapshot().config;
+    let token = config.admin_token.as_ref();
+    if let Err(denied) = guard::may_change(request.headers(), desk.address, token) {
+        return refuse(denied);
+    }
+    let body = Limited::new(request.into_body(), BODY_BYTES).collect();
+    let Ok(Ok(body)) = tokio::time::timeout(BODY, body).await else {
+        let message = "The body did not arrive, or is larger than 64 KiB.";
+        return error(StatusCode::BAD_REQUEST, "body", message);
+    };
+    let Asked { reason, actor } = match serde_json::from_slice(&body.to_bytes()) {
+        Ok(asked) => asked,
+        Err(wrong) => {
+            let message = format!("Send {{\"reason\":\"…\"}} as JSON: {wrong}.");
+            return error(StatusCode::BAD_REQUEST, "body", &message);
+        }
+    };
+    let actor = actor.filter(|actor| !actor.trim().is_empty());
+    let command = Command {
+        verb,
+        reason,
+        actor: actor.unwrap_or_else(|| ACTOR.to_owned()),
+    };
+    match desk.handle.command(command).await {
+        Ok(applied) => json(StatusCode::OK, &applied),
+        Err(refusal) => error(status_of(&refusal), refusal.code(), &refusal.to_string()),
+    }
+}
+
+const fn status_of(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::ReasonMissing | Refusal::TooLong => StatusCode::BAD_REQUEST,
+        Refusal::Rollout(_) | Refusal::StateLocked => StatusCode::CONFLICT,
+        Refusal::NotSaved { .. } | Refusal::StateFailing { .. } | Refusal::Stopping => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+/// The status as text, and where the rest is. Nothing in it can run, and nothing is loaded.
+fn page(status: &Status) -> Answer {
+    let text = escaped(&text::render(status));
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta http-equiv=\"refresh\" content=\"5\"><title>crossfade</title></head><body>\
+         <pre>{text}</pre><p><a href=\"/api/status\">status as JSON</a> \
+         <a href=\"/metrics\">metrics</a> <a href=\"/healthz\">healthz</a> \
+         <a href=\"/readyz\">readyz</a></p></body></html>\n"
+    );
+    plain(StatusCode::OK, HTML, page)
+}
+
+fn escaped(text: &str) -> String {
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut out, each| {
+            match each {
+                '&' => out.push_str("&amp;"),
+                '<' => out.push_str("&lt;"),
+                '>' => out.push_str("&gt;"),
+                '"' => out.push_str("&quot;"),
+                '\'' => out.push_str("&#39;"),
+                other => out.push(other),
+            }
+            out
+        })
+}
+
+fn refuse(denied: Denied) -> Answer {
+    error(StatusCode::FORBIDDEN, denied.code(), &denied.to_string())
+}
+
+fn wrong_method(allowed: &'static str) -> Answer {
+    let mut answer = error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        &format!("Use {allowed} here."),
+    );
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+/// What went wrong, for programs and for people.
+#[derive(Debug, Serialize)]
+struct Failure<'a> {
+    error: Cause<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Cause<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+fn error(status: StatusCode, code: &str, message: &str) -> Answer {
+    json(
+        status,
+        &Failure {
+            error: Cause { code, message },
+        },
+    )
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    match serde_json::to_vec(value) {
+        Ok(mut body) => {
+            body.push(b'\n');
+            plain(status, JSON, body)
+        }
+        // Only a map with keys that are no text cannot be encoded, and there is none.
+        Err(failed) => plain(StatusCode::INTERNAL_SERVER_ERROR, TEXT, failed.to_string()),
+    }
+}
+
+fn plain(status: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    answer
+}
+
+const POLICY: &str =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_the_page_is_markup() {
+        assert_eq!(
+            escaped("<img src=x onerror=\"alert('&')\">"),
+            "&lt;img src=x onerror=&quot;alert(&#39;&amp;&#39;)&quot;&gt;"
+        );
+    }
+}

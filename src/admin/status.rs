@@ -1,0 +1,240 @@
+//! What `/api/status` and `crossfade status --json` say.
+//!
+//! The fields are a contract: they are added to, never renamed. What the rollout core and the
+//! controller know is shown as they say it; this file only puts it together with the counters and
+//! says in one sentence what it comes to.
+
+use crate::rollout::{Arms, Report, Rollback, RolloutState, RuleReport};
+use crate::snapshot::{Files, Hold, Holds, Share, Snapshot};
+use crate::split::Percent;
+use crate::telemetry::metrics::{Eligibility, Metrics};
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The status of a running sidecar.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// What all of it comes to, for a person who reads only one line.
+    pub verdict: String,
+    /// Where the rollout is.
+    pub state: RolloutState,
+    /// Percent of the eligible calls that go to Bedrock now.
+    pub percent: Percent,
+    /// The most that the operator allows, in percent.
+    pub ceiling: Percent,
+    /// The attempt that runs or was rolled back.
+    pub attempt: u64,
+    /// The rollback that holds.
+    pub rollback: Option<Rollback>,
+    /// Why nothing goes to Bedrock whatever the rollout allows.
+    #[serde(serialize_with = "hold_names")]
+    pub holds: Holds,
+    /// The rollback rules.
+    pub rules: Vec<RuleReport>,
+    /// What the calls came to.
+    pub arms: Arms,
+    /// Outcomes of calls of another attempt: never judged.
+    pub other_attempt: u64,
+    /// Whether calls could go to Bedrock.
+    pub eligibility: EligibilityCounts,
+    /// The share that was measured.
+    pub share: ShareReport,
+    /// The configuration.
+    pub config: ConfigReport,
+    /// The environment's switches.
+    pub switches: SwitchReport,
+    /// Whether the latch is safe.
+    pub state_file: StateFile,
+    /// Why it is not.
+    pub state_problem: Option<String>,
+    /// A rollback that is in force, but that a restart would forget.
+    pub unsaved: Option<String>,
+    /// The version of crossfade.
+    pub version: &'static str,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Wall-clock time of this status, in ms since 1970.
+    pub now_unix_ms: u64,
+}
+
+/// Chat calls since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EligibilityCounts {
+    /// Bedrock could honour them.
+    pub eligible: u64,
+    /// They stayed.
+    pub ineligible: u64,
+    /// Nobody looked: at 0 % only a few calls a second are read.
+    pub unread: u64,
+    /// Why they stayed; only reasons that occurred.
+    pub reasons: BTreeMap<&'static str, u64>,
+}
+
+/// The share that was measured since the percentage last changed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ShareReport {
+    /// The part of the eligible calls that went to Bedrock, 0 to 1; none before the first call.
+    pub actual: Option<f64>,
+    /// Eligible calls.
+    pub eligible: u64,
+    /// Those that went to Bedrock.
+    pub bedrock: u64,
+    /// Since when, in ms since 1970.
+    pub since_unix_ms: u64,
+}
+
+/// The configuration in force, and the file as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigReport {
+    /// How many were accepted since the start.
+    pub generation: u64,
+    /// The beginning of the SHA-256 of the one in force.
+    pub hash: String,
+    /// Why the file as it is now is refused; empty: it is the one in force.
+    pub problems: Vec<String>,
+    /// What is valid but probably not meant.
+    pub warnings: Vec<String>,
+    /// Keys whose new value needs a restart.
+    pub restart_needed: Vec<&'static str>,
+}
+
+/// The environment's switches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SwitchReport {
+    /// `FORCE_OPENAI_PROVIDER`.
+    pub force_openai_provider: bool,
+    /// `USE_AWS_PERCENT`.
+    pub use_aws_percent: Option<Percent>,
+}
+
+/// Whether what must be remembered is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateFile {
+    /// It is.
+    Ok,
+    /// It is being read or written now.
+    Busy,
+    /// It could not be read or written; that is tried again every second.
+    Failing,
+    /// Another process owns it.
+    Locked,
+}
+
+impl Status {
+    /// The status at one moment.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        metrics: &Metrics,
+        uptime_s: u64,
+        now_unix_ms: u64,
+    ) -> Self {
+        let files = Files::clone(&snapshot.files);
+        let report = Report::clone(&snapshot.report);
+        let switches = snapshot.config.rollout.switches;
+        Self {
+            verdict: verdict(&snapshot, now_unix_ms),
+            state: report.state,
+            percent: snapshot.percent,
+            ceiling: report.ceiling,
+            attempt: report.attempt.0,
+            rollback: report.rollback,
+            holds: snapshot.holds,
+            rules: report.rules,
+            arms: report.arms,
+            other_attempt: report.other_attempt,
+            eligibility: EligibilityCounts::new(metrics),
+            share: ShareReport::new(files.share, files.percent_since_unix_ms),
+            state_file: StateFile::new(snapshot.holds, &files),
+            config: ConfigReport {
+                generation: files.generation,
+                hash: files.hash,
+                problems: files.problems,
+                warnings: files.warnings,
+                restart_needed: files.restart_needed,
+            },
+            switches: SwitchReport {
+                force_openai_provider: switches.force_original,
+                use_aws_percent: switches.use_aws_percent,
+            },
+            state_problem: files.state_problem,
+            unsaved: files.unsaved,
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_s,
+            now_unix_ms,
+        }
+    }
+}
+
+impl EligibilityCounts {
+    fn new(metrics: &Metrics) -> Self {
+        let mut counts = Self::default();
+        for (eligibility, count) in metrics.eligibility() {
+            match eligibility {
+                Eligibility::Eligible => counts.eligible = count,
+                Eligibility::Unread => counts.unread = count,
+                Eligibility::Ineligible(_) if count == 0 => {}
+                Eligibility::Ineligible(reason) => {
+                    counts.ineligible = counts.ineligible.saturating_add(count);
+                    counts.reasons.insert(reason.name(), count);
+                }
+            }
+        }
+        counts
+    }
+}
+
+impl ShareReport {
+    fn new(share: Share, since_unix_ms: u64) -> Self {
+        let Share { eligible, bedrock } = share;
+        Self {
+            actual: share.ratio(),
+            eligible,
+            bedrock,
+            since_unix_ms,
+        }
+    }
+}
+
+impl StateFile {
+    fn new(holds: Holds, files: &Files) -> Self {
+        if holds.contains(Hold::StateLocked) {
+            Self::Locked
+        } else if files.state_problem.is_some() {
+            Self::Failing
+        } else if holds.contains(Hold::StateWrite) {
+            Self::Busy
+        } else {
+            Self::Ok
+        }
+    }
+}
+
+/// The one line. The latch before the holds: it is what stays when they end.
+fn verdict(snapshot: &Snapshot, now_unix_ms: u64) -> String {
+    let report = &snapshot.report;
+    if let Some(rollback) = &report.rollback {
+        let when = super::text::ago(now_unix_ms.saturating_sub(rollback.at_unix_ms));
+        return match rollback.sentence.strip_prefix("Rolled back ") {
+            Some(rest) => format!("ROLLED BACK {when}, {rest}"),
+            None => format!("ROLLED BACK {when}: {}", rollback.sentence),
+        };
+    }
+    if let Some(sentence) = &snapshot.files.unsaved {
+        return format!("HELD AT 0 %, not on disk yet: {sentence}");
+    }
+    if !snapshot.holds.is_empty() {
+        let why: Vec<_> = snapshot.holds.iter().map(Hold::sentence).collect();
+        return format!("HELD AT 0 %: {}", why.join(" "));
+    }
+    match snapshot.percent {
+        Percent::ZERO => "Nothing goes to Bedrock: the share is 0 %".to_owned(),
+        Percent::ALL => "All eligible calls go to Bedrock (100 %)".to_owned(),
+        share => format!("{share} % of eligible calls go to Bedrock"),
+    }
+}
+
+fn hold_names<S: Serializer>(holds: &Holds, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(holds.iter().map(Hold::name))
+}

@@ -1,0 +1,234 @@
+//! The command line: what a person types, and with which code it ends.
+//!
+//! Arguments become one of a few typed commands; `run` and `demo` are the sidecar and its story,
+//! `check` reads a file, the others ask a running sidecar over its admin port ([`commands`],
+//! [`client`]). Results go to stdout, everything else to stderr. Codes above 63 are those of BSD's
+//! `sysexits`, so that a script can tell a typing mistake from a refusal.
+
+use crate::app;
+use crate::config::watch;
+use crate::controller::Verb;
+use crate::demo;
+use check::Format;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::fmt;
+use std::future::Future;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+pub mod check;
+mod client;
+mod commands;
+
+#[cfg(test)]
+mod tests;
+
+/// Bad usage (`EX_USAGE`).
+const EXIT_USAGE: u8 = 64;
+
+/// No sidecar answers (`EX_UNAVAILABLE`).
+const EXIT_UNAVAILABLE: u8 = 69;
+
+/// Refused, or failed.
+const EXIT_FAILED: u8 = 1;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    refused or failed; the message says what to do instead
+  64   bad usage
+  69   no sidecar answers
+  78   the configuration is refused
+  130  the demo was interrupted";
+
+/// Moves an app's chat calls from OpenAI or Azure OpenAI to Amazon Bedrock, a few percent at a
+/// time, and takes them back when Bedrock misbehaves.
+#[derive(Debug, Parser)]
+#[command(name = "crossfade", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the sidecar until SIGTERM or Ctrl-C.
+    Run(Run),
+    /// Watch a whole rollout and its rollback in this terminal, without a cloud account.
+    Demo(Demo),
+    /// Validate a configuration and show its effect.
+    Check(Check),
+    /// Say how the rollout stands.
+    Status(Ask),
+    /// Take every call back to the original, until `rearm`.
+    Rollback(Act),
+    /// Clear a rollback and start the next attempt.
+    Rearm(Act),
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+    /// Count a missing state file as rolled back: for places where one must be there.
+    #[arg(long)]
+    require_state: bool,
+}
+
+#[derive(Debug, Args)]
+struct Demo {
+    /// Tell no story: keep the emulators, the sidecar at 25 % and the load running.
+    #[arg(long)]
+    serve: bool,
+    /// Lines instead of a live view.
+    #[arg(long)]
+    plain: bool,
+    /// One JSON object instead of a view.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// The configuration.
+    #[arg(value_name = "FILE", default_value = CONFIG)]
+    file: PathBuf,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where the sidecar is, and in which form to answer.
+#[derive(Debug, Args)]
+struct Ask {
+    /// The configuration that names the sidecar's admin port.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+    /// The admin port itself, such as http://127.0.0.1:8788.
+    #[arg(long, value_name = "URL", conflicts_with = "config", value_parser = client::base)]
+    admin: Option<http::Uri>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Act {
+    /// Why: it is stored, logged and shown.
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    reason: String,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+/// Does what the arguments say, the program's name first, and gives the exit code.
+pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(other) => {
+            // A closed terminal is no failure of its own.
+            let _ = other.print();
+            let code = if other.use_stderr() { EXIT_USAGE } else { 0 };
+            return ExitCode::from(code);
+        }
+    };
+    match cli.command {
+        Command::Run(Run {
+            config,
+            require_state,
+        }) => app::run(app::Options {
+            config_path: config,
+            require_state,
+        }),
+        Command::Demo(Demo { serve, plain, json }) => {
+            let told = block_on(demo::run(demo::Options { serve, plain, json }));
+            match told {
+                Ok(Ok(())) => ExitCode::SUCCESS,
+                Ok(Err(failed)) => complain(failed.exit_code(), &failed),
+                Err(error) => complain(EXIT_FAILED, &error),
+            }
+        }
+        Command::Check(Check { file, json }) => {
+            let result = watch::read(&file, &variable).and_then(|loaded| loaded.result);
+            let format = if json { Format::Json } else { Format::Text };
+            show(&check::render(&file, &result, format));
+            ExitCode::from(check::exit_code(&result))
+        }
+        Command::Status(ask) => finish(block_on(commands::status(&ask))),
+        Command::Rollback(act) => finish(block_on(commands::act(Verb::Rollback, &act))),
+        Command::Rearm(act) => finish(block_on(commands::act(Verb::Rearm, &act))),
+    }
+}
+
+/// What a command came to.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// For stdout.
+    Done(String),
+    /// For stdout, or for stderr if it is a sentence: the sidecar refused.
+    Refused {
+        /// The sentence, or JSON.
+        text: String,
+        /// Whether it is for a program.
+        json: bool,
+    },
+    /// Nobody answers.
+    Unavailable(String),
+}
+
+fn finish(end: io::Result<End>) -> ExitCode {
+    match end {
+        Ok(End::Done(text)) => {
+            show(&text);
+            ExitCode::SUCCESS
+        }
+        Ok(End::Refused { text, json: true }) => {
+            show(&text);
+            ExitCode::from(EXIT_FAILED)
+        }
+        Ok(End::Refused { text, json: false }) => complain(EXIT_FAILED, &text),
+        Ok(End::Unavailable(text)) => complain(EXIT_UNAVAILABLE, &text),
+        Err(error) => complain(EXIT_FAILED, &error),
+    }
+}
+
+/// Runs one command to its end.
+fn block_on<T>(command: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(command);
+    // A name server that does not answer is not waited for.
+    runtime.shutdown_background();
+    Ok(result)
+}
+
+/// Writes a result to stdout. A reader that has seen enough is no failure.
+fn show(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+}
+
+/// Tells the person what is the matter.
+fn complain(code: u8, why: &dyn fmt::Display) -> ExitCode {
+    let _ = writeln!(io::stderr(), "crossfade: {why}");
+    ExitCode::from(code)
+}
+
+/// A variable of the environment; none if it is no text.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "commands have no app that reads it for them"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Where the configuration is unless something else is said.
+const CONFIG: &str = "rollout.yaml";

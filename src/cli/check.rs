@@ -1,0 +1,269 @@
+//! `crossfade check`: what a configuration would do, or everything that is wrong with it.
+//!
+//! Pure: from what was read to text for a person or JSON for a program. Nothing in it is secret; of
+//! keys only says whether there are any.
+
+use crate::config::Config;
+use crate::config::Dialect;
+use crate::config::Mapping;
+use crate::config::Sticky;
+use crate::config::problems::Problems;
+use crate::rollout::plan::Fast;
+use crate::rollout::plan::Rules;
+use humantime::format_duration;
+use serde_json::Value;
+use serde_json::json;
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// Whom the result is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A person.
+    Text,
+    /// A program.
+    Json,
+}
+
+/// The exit code of `check`: 0, or 78 (`EX_CONFIG` of BSD's sysexits) if there are mistakes.
+pub const fn exit_code(result: &Result<Config, Problems>) -> u8 {
+    match result {
+        Ok(_) => 0,
+        Err(_) => 78,
+    }
+}
+
+/// What to print about `file`, with a line break at the end.
+pub fn render(file: &Path, result: &Result<Config, Problems>, format: Format) -> String {
+    let mut text = match (result, format) {
+        (Ok(config), Format::Text) => valid_text(file, config),
+        (Err(problems), Format::Text) => refused_text(file, problems),
+        (Ok(config), Format::Json) => pretty(&json!({
+            "file": file.display().to_string(),
+            "valid": true,
+            "problems": [],
+            "warnings": config.warnings,
+            "effect": effect(config),
+        })),
+        (Err(problems), Format::Json) => pretty(&json!({
+            "file": file.display().to_string(),
+            "valid": false,
+            "problems": problems,
+            "warnings": [],
+            "effect": null,
+        })),
+    };
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}")
+}
+
+fn refused_text(file: &Path, problems: &Problems) -> String {
+    let lines = problems.lines();
+    let mistakes = if lines.len() == 1 {
+        "1 mistake"
+    } else {
+        &format!("{} mistakes", lines.len())
+    };
+    let listed: String = lines
+        .iter()
+        .fold(String::new(), |text, line| text + "\n  " + line);
+    format!("{} is refused: {mistakes}{listed}", file.display())
+}
+
+fn valid_text(file: &Path, config: &Config) -> String {
+    let mut rows = vec![
+        ("share", share(config)),
+        ("listen", config.listen.to_string()),
+        ("admin", config.admin.to_string()),
+        ("original", original(config)),
+        ("bedrock", bedrock(config)),
+    ];
+    rows.extend(
+        config
+            .bedrock
+            .models
+            .iter()
+            .map(|(name, to)| ("model", mapping(name, to))),
+    );
+    rows.push(("sticky", sticky(config)));
+    rows.extend(rules(&config.rules).into_iter().map(|(name, rule)| {
+        (
+            "rule",
+            rule.map_or_else(
+                || format!("{name} is off"),
+                |rule| format!("{name}: {rule}"),
+            ),
+        )
+    }));
+    rows.push(("state", config.state.display().to_string()));
+    rows.extend(
+        config
+            .warnings
+            .iter()
+            .map(|warning| ("warning", warning.to_string())),
+    );
+    rows.into_iter().fold(
+        format!("{} is valid", file.display()),
+        |mut text, (name, value)| {
+            // Writing to a string does not fail.
+            let _ = write!(text, "\n  {name:<9} {value}");
+            text
+        },
+    )
+}
+
+/// The first thing that an operator wants to know.
+fn share(config: &Config) -> String {
+    let rollout = &config.rollout;
+    let why = match (
+        rollout.switches.force_original,
+        rollout.switches.use_aws_percent,
+    ) {
+        (true, _) => ", because FORCE_OPENAI_PROVIDER is set".to_owned(),
+        (false, Some(second)) if second < rollout.percent => {
+            format!(
+                ", because USE_AWS_PERCENT is below rollout.percent ({} %)",
+                rollout.percent
+            )
+        }
+        (false, Some(_) | None) => String::new(),
+    };
+    let share = rollout.ceiling();
+    format!("{share} % of the eligible calls go to Bedrock unless a rollback holds{why}")
+}
+
+fn original(config: &Config) -> String {
+    let original = &config.original;
+    let dialect = match original.dialect {
+        Dialect::OpenAi => "OpenAI",
+        Dialect::Azure => "Azure OpenAI",
+    };
+    let key = if original.api_key.is_some() {
+        "a key of crossfade's own"
+    } else {
+        "the app's key"
+    };
+    format!("{}, {dialect}, with {key}", original_url(config))
+}
+
+fn original_url(config: &Config) -> String {
+    let original = &config.original;
+    let scheme = if original.tls { "https" } else { "http" };
+    format!("{scheme}://{}{}", original.authority, original.path_prefix)
+}
+
+fn bedrock(config: &Config) -> String {
+    match &config.bedrock.endpoint {
+        Some(endpoint) => format!("{} at {endpoint}", config.bedrock.region),
+        None => config.bedrock.region.clone(),
+    }
+}
+
+fn mapping(name: &str, to: &Mapping) -> String {
+    let target = &to.target;
+    let (id, family) = (&target.model_id, target.family.name());
+    format!(
+        "{name} → {id} ({family}, at most {} tokens by default)",
+        target.max_tokens
+    )
+}
+
+fn sticky(config: &Config) -> String {
+    let rollout = &config.rollout;
+    let (key, salt) = (sticky_name(&rollout.sticky), &rollout.salt);
+    format!("{key}, salt {salt:?}, attempt {}", rollout.attempt)
+}
+
+fn sticky_name(sticky: &Sticky) -> String {
+    match sticky {
+        Sticky::Conversation => "conversation".to_owned(),
+        Sticky::User => "user".to_owned(),
+        Sticky::Header(name) => format!("header:{name}"),
+        Sticky::None => "none".to_owned(),
+    }
+}
+
+/// Each rule in words; none: switched off.
+fn rules(rules: &Rules) -> [(&'static str, Option<String>); 4] {
+    let fast = |rule: Fast| {
+        format!(
+            "more than {} % of the calls fail over {}",
+            rule.above,
+            time(rule.over_ms)
+        )
+    };
+    let errors = rules.errors.map(|rule| {
+        format!(
+            "more than {} % of the calls fail for {}",
+            rule.above,
+            time(rule.for_ms)
+        )
+    });
+    let latency = rules.latency.map(|rule| {
+        let (name, measure) = (rule.percentile.name(), rule.measure.name());
+        format!(
+            "{name} of {measure} is above {} for {}",
+            time(rule.above_ms),
+            time(rule.for_ms)
+        )
+    });
+    [
+        ("errors", errors),
+        ("latency", latency),
+        ("severe", rules.severe.map(fast)),
+        ("outage", rules.outage.map(fast)),
+    ]
+}
+
+fn time(ms: u64) -> String {
+    format_duration(Duration::from_millis(ms)).to_string()
+}
+
+fn effect(config: &Config) -> Value {
+    let rollout = &config.rollout;
+    let models: serde_json::Map<String, Value> = config
+        .bedrock
+        .models
+        .iter()
+        .map(|(name, mapping)| {
+            let target = &mapping.target;
+            let to = json!({
+                "model": target.model_id,
+                "family": target.family.name(),
+                "max_tokens": target.max_tokens,
+            });
+            (name.clone(), to)
+        })
+        .collect();
+    let rules: serde_json::Map<String, Value> = rules(&config.rules)
+        .into_iter()
+        .map(|(name, rule)| (name.to_owned(), json!(rule)))
+        .collect();
+    json!({
+        "percent": rollout.percent,
+        "ceiling": rollout.ceiling(),
+        "force_openai_provider": rollout.switches.force_original,
+        "use_aws_percent": rollout.switches.use_aws_percent,
+        "attempt": rollout.attempt,
+        "stages": rollout.stages,
+        "sticky": sticky_name(&rollout.sticky),
+        "listen": config.listen.to_string(),
+        "admin": config.admin.to_string(),
+        "original": original_url(config),
+        "region": config.bedrock.region,
+        "endpoint": config.bedrock.endpoint.as_ref().map(http::Uri::to_string),
+        "models": models,
+        "rules": rules,
+        "state": config.state.display().to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

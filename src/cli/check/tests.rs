@@ -1,0 +1,118 @@
+use super::*;
+use crate::config::resolve::load;
+
+const VALID: &str = "\
+original: { url: https://name.openai.azure.com, api_key: canary }
+bedrock: { region: us-east-1, models: { gpt-4o: amazon.nova-pro-v1:0 } }
+rollout: { percent: 12.5 }
+rollback: { latency: off }
+";
+
+fn read(text: &str, percent: Option<&str>) -> Result<Config, Problems> {
+    let env = |name: &str| {
+        percent
+            .filter(|_| name == "USE_AWS_PERCENT")
+            .map(str::to_owned)
+    };
+    load(text, &env)
+}
+
+#[test]
+fn a_valid_file_is_shown_by_its_effect() {
+    let text = render(Path::new("rollout.yaml"), &read(VALID, None), Format::Text);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[..6],
+        [
+            "rollout.yaml is valid",
+            "  share     12.5 % of the eligible calls go to Bedrock unless a rollback holds",
+            "  listen    127.0.0.1:8787",
+            "  admin     127.0.0.1:8788",
+            "  original  https://name.openai.azure.com, Azure OpenAI, with a key of crossfade's own",
+            "  bedrock   us-east-1",
+        ]
+    );
+    assert!(
+        lines[6].starts_with("  model     gpt-4o → amazon.nova-pro-v1:0 ("),
+        "{}",
+        lines[6]
+    );
+    assert_eq!(
+        lines[7..13],
+        [
+            "  sticky    conversation, salt \"crossfade\", attempt 1",
+            "  rule      errors: more than 2 % of the calls fail for 10m",
+            "  rule      latency is off",
+            "  rule      severe: more than 10 % of the calls fail over 5m",
+            "  rule      outage: more than 50 % of the calls fail over 30s",
+            "  state     crossfade.state.json",
+        ]
+    );
+    assert!(
+        lines[13].starts_with("  warning   original.api_key: "),
+        "{}",
+        lines[13]
+    );
+    assert_eq!(lines.len(), 14);
+    assert!(!text.contains("canary"));
+}
+
+#[test]
+fn a_second_ceiling_is_explained() {
+    let text = render(Path::new("f"), &read(VALID, Some("5")), Format::Text);
+    let expected = "  share     5 % of the eligible calls go to Bedrock unless a rollback holds, \
+                    because USE_AWS_PERCENT is below rollout.percent (12.5 %)";
+    assert_eq!(text.lines().nth(1), Some(expected));
+    let text = render(Path::new("f"), &read(VALID, Some("50")), Format::Text);
+    assert!(!text.contains("USE_AWS_PERCENT"));
+}
+
+#[test]
+fn a_refused_file_is_shown_by_its_mistakes() {
+    let one = render(
+        Path::new("f"),
+        &read(&format!("{VALID}drain: 5\n"), None),
+        Format::Text,
+    );
+    assert_eq!(
+        one,
+        "f is refused: 1 mistake\n  drain: found 5; accepted: a duration such as 10m, 90s or \
+         500ms, from 0s to 1h\n"
+    );
+    let two = render(
+        Path::new("f"),
+        &read(&format!("{VALID}drain: 5\nx: 1\n"), None),
+        Format::Text,
+    );
+    assert!(
+        two.starts_with("f is refused: 2 mistakes\n  drain: "),
+        "{two}"
+    );
+    assert_eq!(two.lines().count(), 3);
+}
+
+#[test]
+fn a_program_reads_json() {
+    let result = read(VALID, None);
+    let text = render(Path::new("f"), &result, Format::Json);
+    assert!(text.ends_with("}\n") && !text.contains("canary"));
+    let json: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(json["valid"], true);
+    assert_eq!(json["problems"], json!([]));
+    assert_eq!(json["warnings"][0]["path"], "original.api_key");
+    assert_eq!(json["effect"]["percent"], json!(12.5));
+    assert_eq!(
+        json["effect"]["models"]["gpt-4o"]["model"],
+        "amazon.nova-pro-v1:0"
+    );
+    assert_eq!(json["effect"]["rules"]["latency"], Value::Null);
+    assert_eq!(exit_code(&result), 0);
+
+    let result = read("drain: 5\n", None);
+    let json: Value =
+        serde_json::from_str(&render(Path::new("f"), &result, Format::Json)).expect("JSON");
+    assert_eq!(json["valid"], false);
+    assert_eq!(json["effect"], Value::Null);
+    assert_eq!(json["problems"][0]["path"], "original.url");
+    assert_eq!(exit_code(&result), 78);
+}

@@ -1,0 +1,69 @@
+//! Arguments and exit codes.
+use super::*;
+
+fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("crossfade").chain(args.iter().copied()))
+}
+
+#[test]
+fn the_definition_is_sound() {
+    <Cli as clap::CommandFactory>::command().debug_assert();
+}
+
+#[test]
+fn bad_usage_is_told_from_help() {
+    for (args, help) in [
+        (&["--help"][..], true),
+        (&["--version"], true),
+        (&["rollback", "--help"], true),
+        (&[], false),
+        (&["nonsense"], false),
+        (&["run", "--nonsense"], false),
+        (&["rollback"], false),
+        (&["rollback", "--reason", ""], false),
+        (&["status", "--admin", "ftp://127.0.0.1"], false),
+        (
+            &["status", "--admin", "127.0.0.1:1", "--config", "a.yaml"],
+            false,
+        ),
+    ] {
+        let error = parse(args).expect_err("nothing to run");
+        assert_eq!(!error.use_stderr(), help, "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn the_usual_commands_are_understood() {
+    for args in [
+        &["run"][..],
+        &["run", "--config", "a.yaml", "--require-state"],
+        &["demo", "--plain"],
+        &["demo", "--serve"],
+        &["check"],
+        &["check", "a.yaml", "--json"],
+        &["status", "--json"],
+        &["status", "--admin", "http://127.0.0.1:8788"],
+        &["rollback", "--reason", "throttled"],
+        &[
+            "rearm",
+            "--reason",
+            "quota raised",
+            "--config",
+            "a.yaml",
+            "--json",
+        ],
+    ] {
+        parse(args).unwrap_or_else(|error| panic!("{args:?}: {error}"));
+    }
+}
+
+#[test]
+fn help_names_every_exit_code() {
+    let help = parse(&["--help"]).expect_err("help").to_string();
+    for code in [0, EXIT_FAILED, EXIT_USAGE, EXIT_UNAVAILABLE, 78, 130] {
+        assert!(
+            help.contains(&format!("\n  {code:<4} ")),
+            "{code} in {help}"
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! The life of one call, top to bottom.
+//!
+//! [`serve`] looks at the head and forwards what is no chat call; a chat call goes through the
+//! phases of [`chat`]. Each phase is one `async fn`; a caller that leaves drops the future that
+//! runs, and with it the upstream call and the [`Books`](books::Books), which settle what was open.
+//!
+//! Nothing here knows the controller: the data path reads one snapshot and sends bookings.
+
+use crate::clock::RuleClock;
+use crate::config::Config;
+use crate::drain::Watch;
+use crate::outcome::Booking;
+use crate::snapshot::Snapshot;
+use crate::telemetry::metrics::Metrics;
+use crate::upstream::bedrock::Bedrock;
+use crate::upstream::body::RequestBody;
+use crate::upstream::original::{self, Hop};
+use crate::upstream::transport::Transport;
+use arc_swap::ArcSwap;
+use forward::ForwardBody;
+use hold::Budget;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use reply::ReplyBody;
+use route::Route;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::sync::{Semaphore, mpsc};
+
+mod ask;
+mod books;
+mod chat;
+mod decide;
+mod forward;
+mod gate;
+mod gather;
+mod hold;
+mod patience;
+pub(crate) mod reply;
+mod route;
+mod stream;
+mod upgrade;
+
+/// What all calls share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    bookings: mpsc::Sender<Booking>,
+    metrics: Arc<Metrics>,
+    clock: RuleClock,
+    transport: Transport,
+    bedrock: Bedrock,
+    budget: Budget,
+    in_flight: Arc<Semaphore>,
+    drain: Watch,
+    last_sample_ms: AtomicU64,
+}
+
+impl Shared {
+    /// Joins the parts. The limits are those of the configuration at the start.
+    pub(crate) fn new(
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        bookings: mpsc::Sender<Booking>,
+        metrics: Arc<Metrics>,
+        clock: RuleClock,
+        transport: Transport,
+        bedrock: Bedrock,
+        drain: Watch,
+    ) -> Self {
+        let limits = snapshot.load().config.limits;
+        Self {
+            snapshot,
+            bookings,
+            budget: Budget::new(limits.buffered, Arc::clone(&metrics)),
+            metrics,
+            clock,
+            transport,
+            bedrock,
+            in_flight: Arc::new(Semaphore::new(limits.in_flight)),
+            drain,
+            last_sample_ms: AtomicU64::new(0),
+        }
+    }
+}
+
+/// Answers one request.
+pub(crate) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Response<ReplyBody> {
+    shared.drain.call_came();
+    let (head, body) = request.into_parts();
+    match route::route(&head) {
+        Route::Refused(refusal) => {
+            let status = match refusal {
+                route::Refusal::Connect => StatusCode::METHOD_NOT_ALLOWED,
+                route::Refusal::Host
+                | route::Refusal::Authority
+                | route::Refusal::TransferEncoding => StatusCode::BAD_REQUEST,
+            };
+            reply::refuse(status, refusal.text())
+        }
+        Route::Upgrade => upgrade::upgrade(&shared, head, body).await,
+        Route::Forward => forward(&shared, head, body).await,
+        Route::Chat(path) => chat::chat(&shared, head, path, body).await,
+    }
+}
+
+/// A request that is no chat call.
+async fn forward(shared: &Arc<Shared>, head: Parts, body: Incoming) -> Response<ReplyBody> {
+    shared.metrics.other_request();
+    let config = Arc::clone(&shared.snapshot.load().config);
+    if let Some(refusal) = refused_key(&config, &head.headers) {
+        return refusal;
+    }
+    let body = RequestBody::Streamed(body);
+    match original::send(&shared.transport, &config.original, head, body, Hop::Ends).await {
+        Ok(response) => {
+            let streamed = is_event_stream(response.headers());
+            response.map(|body| {
+                let body = ForwardBody::plain(body);
+                let drain = || shared.drain.clone();
+                ReplyBody::Forward(if streamed {
+                    body.streamed(drain())
+                } else {
+                    body
+                })
+            })
+        }
+        Err(why) => {
+            tracing::warn!(why, "the original could not be asked");
+            reply::unreachable()
+        }
+    }
+}
+
+/// The refusal of a caller who would get the configured key without being allowed to use it.
+fn refused_key(config: &Config, headers: &HeaderMap) -> Option<Response<ReplyBody>> {
+    config.original.api_key.as_ref()?;
+    let barred = gate::bars_key(config, headers)?;
+    Some(reply::refuse(StatusCode::FORBIDDEN, barred.text()))
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"))
+}
+
+#[cfg(test)]
+mod tests;

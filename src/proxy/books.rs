@@ -1,0 +1,326 @@
+//! The books of one call: what each arm did for it, settled exactly once whatever ends it.
+//!
+//! [`Books`] goes with the call from its head to the last byte of its answer, first in the
+//! handler's future and then in the answer's body. Dropping it closes what is open: an arm that
+//! was asked and has not ended was cancelled, because the caller left and hyper dropped what held
+//! the books. Then the call gets its one log line.
+//!
+//! A Bedrock call reserves room for its three bookings before it is dispatched, so that none is
+//! lost and none waits; with no room left the call stays.
+
+use super::Shared;
+use crate::clock;
+use crate::outcome::{Arm, Attempt, Booking, CallEvent, CallId, Fault, Verdict};
+use crate::telemetry::events::{Call, Part, Tokens};
+use crate::telemetry::metrics::{Eligibility, FailoverOutcome, Held};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::OwnedPermit;
+use tokio::time::Instant;
+
+/// The books of one call.
+#[derive(Debug)]
+pub(super) struct Books {
+    shared: Arc<Shared>,
+    started: Instant,
+    /// Names the call everywhere.
+    pub(super) request_id: Arc<str>,
+    /// The attempt that was in force when the call was split.
+    pub(super) attempt: Attempt,
+    /// What the app asked for; empty if the body was not read.
+    pub(super) model: String,
+    /// Whether Bedrock could have honoured it.
+    pub(super) eligibility: Eligibility,
+    /// Whether the app asked for a stream.
+    pub(super) stream: bool,
+    /// The status that the app saw.
+    pub(super) status: Option<u16>,
+    /// What Bedrock counted.
+    pub(super) tokens: Option<Tokens>,
+    /// Whether the request forced its arm: such calls enter no statistics.
+    pub(super) forced: bool,
+    bedrock_model: Option<String>,
+    bedrock: Option<BedrockPart>,
+    fault: Option<Fault>,
+    original: Option<OriginalPart>,
+}
+
+#[derive(Debug)]
+struct BedrockPart {
+    dispatched: Instant,
+    first_token: Option<Duration>,
+    end: Option<(Verdict, Duration)>,
+    bookings: Option<Bookings>,
+    _in_flight: Held,
+    _place: OwnedSemaphorePermit,
+}
+
+/// The room that a Bedrock call reserved with the controller.
+#[derive(Debug)]
+struct Bookings {
+    call: CallId,
+    key: u64,
+    first_token: Option<OwnedPermit<Booking>>,
+    end: Option<OwnedPermit<Booking>>,
+}
+
+#[derive(Debug)]
+struct OriginalPart {
+    dispatched: Instant,
+    first_body: Option<Duration>,
+    /// Whether the answer is a stream: only those are samples of the original's latency.
+    streamed: bool,
+    end: Option<(Verdict, Duration)>,
+    _in_flight: Held,
+}
+
+impl Books {
+    /// Opens the books of a call whose head has been read.
+    pub(super) fn open(shared: &Arc<Shared>, request_id: Arc<str>, attempt: Attempt) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            started: clock::io_now(),
+            request_id,
+            attempt,
+            model: String::new(),
+            eligibility: Eligibility::Unread,
+            stream: false,
+            status: None,
+            tokens: None,
+            forced: false,
+            bedrock_model: None,
+            bedrock: None,
+            fault: None,
+            original: None,
+        }
+    }
+
+    /// Takes a place in flight and reports the dispatch to Bedrock. `None`: there is no place, or
+    /// no room for the bookings. Otherwise the moment of the dispatch.
+    pub(super) fn open_bedrock(&mut self, model_id: &str, key: u64) -> Option<Instant> {
+        let shared = &self.shared;
+        let place = Arc::clone(&shared.in_flight).try_acquire_owned().ok()?;
+        let bookings = if self.forced {
+            None
+        } else {
+            Some(self.reserve(key)?)
+        };
+        let dispatched = clock::io_now();
+        self.bedrock_model = Some(model_id.to_owned());
+        self.bedrock = Some(BedrockPart {
+            dispatched,
+            first_token: None,
+            end: None,
+            bookings,
+            _in_flight: shared.metrics.in_flight(Arm::Bedrock),
+            _place: place,
+        });
+        Some(dispatched)
+    }
+
+    fn reserve(&self, key: u64) -> Option<Bookings> {
+        let permit = || self.shared.bookings.clone().try_reserve_owned().ok();
+        let (dispatch, first_token, end) = (permit()?, permit()?, permit()?);
+        let call = next_call();
+        dispatch.send(self.booking(call, CallEvent::Dispatched));
+        Some(Bookings {
+            call,
+            key,
+            first_token: Some(first_token),
+            end: Some(end),
+        })
+    }
+
+    fn booking(&self, call: CallId, event: CallEvent) -> Booking {
+        Booking {
+            at: self.shared.clock.now(),
+            attempt: self.attempt,
+            call,
+            event,
+        }
+    }
+
+    /// Bedrock's first content or tool chunk is there.
+    pub(super) fn first_token(&mut self) {
+        let Some(part) = self
+            .bedrock
+            .as_mut()
+            .filter(|part| part.first_token.is_none())
+        else {
+            return;
+        };
+        part.first_token = Some(clock::io_now().saturating_duration_since(part.dispatched));
+        let Some(bookings) = &mut part.bookings else {
+            return;
+        };
+        if let (call, Some(permit)) = (bookings.call, bookings.first_token.take()) {
+            permit.send(self.booking(call, CallEvent::FirstToken));
+        }
+    }
+
+    /// Bedrock's part is over. The first verdict counts.
+    pub(super) fn settle_bedrock(&mut self, verdict: Verdict) {
+        let Some(part) = self.bedrock.as_mut().filter(|part| part.end.is_none()) else {
+            return;
+        };
+        part.end = Some((
+            verdict,
+            clock::io_now().saturating_duration_since(part.dispatched),
+        ));
+        if let Some(Bookings {
+            call,
+            key,
+            end: Some(end),
+            ..
+        }) = part.bookings.take()
+        {
+            let request_id = Arc::clone(&self.request_id);
+            end.send(self.booking(
+                call,
+                CallEvent::Ended {
+                    verdict,
+                    key,
+                    request_id,
+                },
+            ));
+        }
+    }
+
+    /// Bedrock failed before the commit point. A refusal stays open until the original has
+    /// answered the same call.
+    pub(super) fn bedrock_failed(&mut self, fault: Fault) {
+        self.fault = Some(fault);
+        match fault {
+            Fault::Counted(_) | Fault::ContextWindow => self.settle_bedrock(fault.verdict(None)),
+            Fault::Refused => {}
+        }
+    }
+
+    /// Bedrock failed after the commit point.
+    pub(super) fn bedrock_broke(&mut self, verdict: Verdict) {
+        self.settle_bedrock(verdict);
+    }
+
+    /// The original is asked now.
+    pub(super) fn open_original(&mut self) {
+        self.original = Some(OriginalPart {
+            dispatched: clock::io_now(),
+            first_body: None,
+            streamed: false,
+            end: None,
+            _in_flight: self.shared.metrics.in_flight(Arm::Original),
+        });
+    }
+
+    /// The head of the original's answer is there: it says what Bedrock's refusal was worth.
+    pub(super) fn original_answered(&mut self, status: u16, streamed: bool) {
+        self.status = Some(status);
+        if let Some(part) = &mut self.original {
+            part.streamed = streamed;
+        }
+        if let Some(fault) = self.fault {
+            let accepted = match status {
+                200..=299 => Some(true),
+                400..=499 if status != 429 => Some(false),
+                _ => None,
+            };
+            self.settle_bedrock(fault.verdict(accepted));
+        }
+    }
+
+    /// Bytes of the original's answer came.
+    pub(super) fn original_body_came(&mut self) {
+        if let Some(part) = self
+            .original
+            .as_mut()
+            .filter(|part| part.first_body.is_none())
+        {
+            part.first_body = Some(clock::io_now().saturating_duration_since(part.dispatched));
+        }
+    }
+
+    /// The original's part is over. The first verdict counts.
+    pub(super) fn settle_original(&mut self, verdict: Verdict) {
+        let Some(part) = self.original.as_mut().filter(|part| part.end.is_none()) else {
+            return;
+        };
+        part.end = Some((
+            verdict,
+            clock::io_now().saturating_duration_since(part.dispatched),
+        ));
+        let first_body_ms = part.first_body.filter(|_| part.streamed).map(millis);
+        // A call that Bedrock failed is no sample for the original: failing prompts would bias it.
+        if self.forced || self.bedrock.is_some() {
+            return;
+        }
+        let booking = self.booking(
+            next_call(),
+            CallEvent::Original {
+                verdict,
+                first_body_ms,
+            },
+        );
+        // The original's side is for comparison: under overload it may lose samples, counted.
+        if self.shared.bookings.try_send(booking).is_err() {
+            self.shared.metrics.booking_dropped();
+        }
+    }
+
+    fn failover(&self) -> Option<(Fault, FailoverOutcome)> {
+        let fault = self.fault?;
+        let outcome = match self.original.as_ref().and_then(|part| part.end) {
+            None | Some((Verdict::Cancelled, _)) => FailoverOutcome::Cancelled,
+            Some((Verdict::Ok, _)) => FailoverOutcome::Answered,
+            Some((Verdict::Rejected | Verdict::ContextWindow, _)) => FailoverOutcome::Refused,
+            Some((Verdict::Failure(_), _)) => FailoverOutcome::Failed,
+        };
+        Some((fault, outcome))
+    }
+}
+
+impl Drop for Books {
+    fn drop(&mut self) {
+        // The original first: its end says what came of a failover.
+        self.settle_original(Verdict::Cancelled);
+        self.settle_bedrock(Verdict::Cancelled);
+        let part = |end: Option<(Verdict, Duration)>, first_token| {
+            end.map(|(verdict, took)| Part {
+                verdict,
+                first_token,
+                took,
+            })
+        };
+        let bedrock = self
+            .bedrock
+            .as_ref()
+            .and_then(|of| part(of.end, of.first_token));
+        let original = self.original.as_ref();
+        let original = original.and_then(|of| part(of.end, of.first_body.filter(|_| of.streamed)));
+        let call = Call {
+            request_id: &self.request_id,
+            model: &self.model,
+            bedrock_model: self.bedrock_model.as_deref(),
+            eligibility: self.eligibility,
+            stream: self.stream,
+            forced: self.forced,
+            status: self.status,
+            bedrock,
+            original,
+            failover: self.failover(),
+            tokens: self.tokens,
+            took: clock::io_now().saturating_duration_since(self.started),
+        };
+        call.emit(&self.shared.metrics);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn next_call() -> CallId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    CallId(NEXT.fetch_add(1, Ordering::Relaxed))
+}

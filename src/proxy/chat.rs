@@ -1,0 +1,337 @@
+//! The phases of a chat call, top to bottom: glance, hold the body, decide, ask Bedrock up to the
+//! commit point, ask the original.
+//!
+//! Each phase is one function. What a phase needs to know of a call goes with it as an argument;
+//! what is to be remembered goes into its [`Books`].
+
+use super::books::Books;
+use super::decide::{self, Course, Decision, Go};
+use super::forward::ForwardBody;
+use super::hold::{self, HeldBody, Read};
+use super::reply::{self, FAILOVER_HEADER, REASON_HEADER, REQUEST_ID_HEADER, ReplyBody};
+use super::route::ChatPath;
+use super::{Shared, ask, gate, is_event_stream};
+use crate::config::Config;
+use crate::drain::Phase;
+use crate::outcome::{Arm, Class, Verdict};
+use crate::snapshot::Snapshot;
+use crate::telemetry::metrics::{Eligibility, Metrics};
+use crate::translate::{Identity, Reason};
+use crate::upstream::body::{RequestBody, Sample};
+use crate::upstream::original::{self, ARM_HEADER, Hop};
+use http::header::HeaderValue;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use rand::Rng;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::time::Instant;
+
+/// A chat call.
+pub(super) async fn chat(
+    shared: &Arc<Shared>,
+    head: Parts,
+    path: ChatPath,
+    body: Incoming,
+) -> Response<ReplyBody> {
+    let glance = shared.snapshot.load_full();
+    let request_id: Arc<str> = request_id(draw(), draw()).into();
+    let mut books = Books::open(shared, request_id, glance.attempt);
+    if glance.config.original.api_key.is_some()
+        && let Some(barred) = gate::bars_bedrock(&glance.config, &head.headers)
+    {
+        books.status = Some(StatusCode::FORBIDDEN.as_u16());
+        return reply::refuse(StatusCode::FORBIDDEN, barred.text());
+    }
+    let draining = shared.drain.phase() != Phase::Serving;
+    let may_force = glance.config.rollout.allow_override && head.headers.contains_key(ARM_HEADER);
+    if draining || (glance.percent.is_zero() && !may_force) {
+        let body = unheld(shared, &head, path, body);
+        return ask_original(shared, &glance.config, head, body, books).await;
+    }
+    let held = match hold(shared, &glance.config, body, &mut books).await {
+        Held::Whole(held) => held,
+        Held::Stays(body) => {
+            return ask_original(shared, &glance.config, head, body, books).await;
+        }
+        Held::Refused(response) => return response,
+    };
+    // The one snapshot of this call, taken when its body is there.
+    let snapshot = shared.snapshot.load_full();
+    books.attempt = snapshot.attempt;
+    let decision = decide::decide(&snapshot, &path, &head.headers, &held.bytes, draw());
+    let dispatched = begin(shared, &mut books, &decision);
+    match decision.course {
+        Course::RefuseForced => {
+            books.status = Some(StatusCode::CONFLICT.as_u16());
+            let text = "Bedrock was asked for by header, but nothing may go there now.";
+            reply::refuse(StatusCode::CONFLICT, text)
+        }
+        Course::Stay => stay(shared, &snapshot.config, head, held, books).await,
+        Course::Go(go) => match dispatched {
+            Some(at) => bedrock_first(shared, &snapshot, head, held, (*go, at), books).await,
+            None => stay(shared, &snapshot.config, head, held, books).await,
+        },
+    }
+}
+
+/// A body at an effective 0 %: streamed on as it comes. A few calls a second are copied aside, so
+/// that it is known what could move before anything does.
+fn unheld(shared: &Arc<Shared>, head: &Parts, path: ChatPath, body: Incoming) -> RequestBody {
+    let now = shared.clock.now().0;
+    let last = shared.last_sample_ms.load(Ordering::Relaxed);
+    let due = now == 0 || now >= last.saturating_add(SAMPLE_EVERY_MS);
+    let sampled = due
+        && shared
+            .last_sample_ms
+            .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok();
+    if !sampled {
+        shared.metrics.chat_call(Eligibility::Unread);
+        return RequestBody::Streamed(body);
+    }
+    let (shared, headers) = (Arc::clone(shared), head.headers.clone());
+    let sample = Sample::new(SAMPLE_BYTES, move |copy| {
+        let snapshot = shared.snapshot.load();
+        let decision = decide::decide(&snapshot, &path, &headers, &copy, u64::MAX);
+        shared.metrics.chat_call(eligibility(&decision));
+    });
+    RequestBody::Sampled { body, sample }
+}
+
+/// What became of holding a body.
+enum Held {
+    Whole(HeldBody),
+    Stays(RequestBody),
+    Refused(Response<ReplyBody>),
+}
+
+/// Reads the body, or finds out why the call stays.
+async fn hold(shared: &Shared, config: &Config, body: Incoming, books: &mut Books) -> Held {
+    let (reason, read, rest) = match hold::read(&shared.budget, body, config.limits.body).await {
+        Read::Whole(held) => return Held::Whole(held),
+        Read::TooLarge(read, rest) => (Reason::RequestSize, read, rest),
+        Read::NoRoom(read, rest) => (Reason::Busy, read, rest),
+        Read::Stalled => {
+            books.status = Some(StatusCode::REQUEST_TIMEOUT.as_u16());
+            let text = "The request body did not arrive in time.";
+            return Held::Refused(reply::refuse(StatusCode::REQUEST_TIMEOUT, text));
+        }
+        Read::Broken => {
+            books.status = Some(StatusCode::BAD_REQUEST.as_u16());
+            return Held::Refused(reply::refuse(
+                StatusCode::BAD_REQUEST,
+                "The body is broken.",
+            ));
+        }
+    };
+    books.eligibility = Eligibility::Ineligible(reason);
+    shared.metrics.chat_call(books.eligibility);
+    Held::Stays(RequestBody::Resumed { read, rest })
+}
+
+/// Takes a place in flight for a call that is to go, and notes what was decided. None: the call
+/// stays, for want of a place too. Otherwise the moment of the dispatch.
+fn begin(shared: &Shared, books: &mut Books, decision: &Decision) -> Option<Instant> {
+    if let Some(model) = &decision.model {
+        books.model.clone_from(model);
+    }
+    books.stream = decision.stream;
+    books.forced = decision.forced;
+    books.eligibility = eligibility(decision);
+    let mut dispatched = None;
+    if let Course::Go(go) = &decision.course {
+        let place = if shared.bedrock.starting() {
+            Err(Reason::Starting)
+        } else {
+            books
+                .open_bedrock(&go.mapping.target.model_id, go.key)
+                .ok_or(Reason::Busy)
+        };
+        match place {
+            Ok(at) => dispatched = Some(at),
+            Err(reason) => books.eligibility = Eligibility::Ineligible(reason),
+        }
+    }
+    if !decision.forced {
+        count(
+            &shared.metrics,
+            books.eligibility,
+            dispatched.is_some(),
+            decision.key_missing,
+        );
+    }
+    dispatched
+}
+
+/// Counts a call that was decided.
+fn count(metrics: &Metrics, eligibility: Eligibility, dispatched: bool, key_missing: bool) {
+    metrics.chat_call(eligibility);
+    if eligibility == Eligibility::Eligible {
+        metrics.split(if dispatched {
+            Arm::Bedrock
+        } else {
+            Arm::Original
+        });
+    }
+    if key_missing {
+        metrics.sticky_fallback();
+    }
+}
+
+const fn eligibility(decision: &Decision) -> Eligibility {
+    match decision.eligible {
+        Ok(()) => Eligibility::Eligible,
+        Err(reason) => Eligibility::Ineligible(reason),
+    }
+}
+
+/// Bedrock, and the original if Bedrock fails before the commit point.
+async fn bedrock_first(
+    shared: &Arc<Shared>,
+    snapshot: &Snapshot,
+    head: Parts,
+    held: HeldBody,
+    (go, dispatched): (Go, Instant),
+    mut books: Books,
+) -> Response<ReplyBody> {
+    go.losses.iter().for_each(|loss| shared.metrics.loss(*loss));
+    let streamed = go.shape.stream;
+    let identity = Identity {
+        id: format!("chatcmpl-{:016x}{:016x}", draw(), draw()),
+        created_unix_s: crate::clock::unix_ms() / 1000,
+    };
+    let answer = ask::ask(
+        shared,
+        snapshot,
+        go,
+        &head.headers,
+        dispatched,
+        identity,
+        &mut books,
+    )
+    .await;
+    let request_id = HeaderValue::from_str(&books.request_id);
+    let mut response = match answer {
+        Ok(ask::Answer::Stream(stream)) => {
+            books.status = Some(StatusCode::OK.as_u16());
+            reply::stream(stream.into_body(books, shared.drain.clone()))
+        }
+        Ok(ask::Answer::Whole(body)) => {
+            books.status = Some(StatusCode::OK.as_u16());
+            reply::whole(streamed, body)
+        }
+        Err(failure) => {
+            tracing::warn!(request_id = &*books.request_id, why = %failure, "Bedrock failed a call");
+            books.bedrock_failed(failure.fault);
+            let body = RequestBody::Held(held.bytes);
+            let config = &snapshot.config;
+            let mut response = ask_original(shared, config, head, body, books).await;
+            let label = HeaderValue::from_static(failure.fault.name());
+            response.headers_mut().insert(FAILOVER_HEADER, label);
+            return response;
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(ARM_HEADER, HeaderValue::from_static("bedrock"));
+    if let Ok(request_id) = request_id {
+        headers.insert(REQUEST_ID_HEADER, request_id);
+    }
+    response
+}
+
+/// A held call that the original answers.
+async fn stay(
+    shared: &Arc<Shared>,
+    config: &Config,
+    head: Parts,
+    held: HeldBody,
+    books: Books,
+) -> Response<ReplyBody> {
+    // The bytes live as long as hyper needs them; the room is free once they are handed over.
+    let HeldBody { bytes, room: _room } = held;
+    ask_original(shared, config, head, RequestBody::Held(bytes), books).await
+}
+
+/// The original, for a chat call.
+async fn ask_original(
+    shared: &Arc<Shared>,
+    config: &Config,
+    head: Parts,
+    body: RequestBody,
+    mut books: Books,
+) -> Response<ReplyBody> {
+    shared.transport.limit_connect(config.timeouts.connect);
+    books.open_original();
+    let reason = match books.eligibility {
+        Eligibility::Ineligible(reason) => Some(HeaderValue::from_static(reason.name())),
+        Eligibility::Eligible | Eligibility::Unread => None,
+    };
+    let request_id = HeaderValue::from_str(&books.request_id).ok();
+    let sent = original::send(&shared.transport, &config.original, head, body, Hop::Ends).await;
+    let mut response = match sent {
+        Ok(response) => {
+            let streamed = is_event_stream(response.headers());
+            let status = response.status();
+            books.original_answered(status.as_u16(), streamed);
+            response.map(|body| {
+                let body = ForwardBody::of_call(body, books, verdict_of(status));
+                let drain = || shared.drain.clone();
+                ReplyBody::Forward(if streamed {
+                    body.streamed(drain())
+                } else {
+                    body
+                })
+            })
+        }
+        Err(why) => {
+            tracing::warn!(
+                request_id = &*books.request_id,
+                why,
+                "the original could not be asked"
+            );
+            books.original_answered(StatusCode::BAD_GATEWAY.as_u16(), false);
+            books.settle_original(Verdict::Failure(Class::Network));
+            reply::unreachable()
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(ARM_HEADER, HeaderValue::from_static("original"));
+    if let Some(reason) = reason {
+        headers.insert(REASON_HEADER, reason);
+    }
+    if let (Some(request_id), false) = (request_id, headers.contains_key(REQUEST_ID_HEADER)) {
+        headers.insert(REQUEST_ID_HEADER, request_id);
+    }
+    response
+}
+
+/// What an answer of the original's counts as, if its body ends well.
+fn verdict_of(status: StatusCode) -> Verdict {
+    match status.as_u16() {
+        429 => Verdict::Failure(Class::Throttle),
+        400..=499 => Verdict::Rejected,
+        500.. => Verdict::Failure(Class::Server),
+        _ => Verdict::Ok,
+    }
+}
+
+fn request_id(high: u64, low: u64) -> String {
+    format!("req_{high:016x}{low:016x}")
+}
+
+/// A fresh uniform number: the data path's only source of randomness.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the draw that others are given"
+)]
+fn draw() -> u64 {
+    rand::rng().next_u64()
+}
+
+/// At 0 % at most four calls a second are looked at.
+const SAMPLE_EVERY_MS: u64 = 250;
+
+/// A longer body is not looked at: at 0 % a sample must cost next to nothing.
+const SAMPLE_BYTES: usize = 256 << 10;

@@ -1,0 +1,191 @@
+//! Which arm a call goes to, and why: a pure function of the snapshot, the request and a draw.
+//!
+//! The order of the checks is the order in which an operator would ask: may this caller, can
+//! Bedrock honour the request, is the call in the share. Only the last one depends on the
+//! percentage, so the counts by reason are the same at 5 % and at 100 %.
+
+use super::gate;
+use super::route::ChatPath;
+use crate::config::{Mapping, Sticky};
+use crate::openai::request::ChatRequest;
+use crate::snapshot::Snapshot;
+use crate::split::{Bucket, key_hash};
+use crate::translate::{self, Loss, Reason, ReplyShape};
+use crate::upstream::original::ARM_HEADER;
+use http::header::HeaderMap;
+use std::sync::Arc;
+
+/// What was decided about a call, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Decision {
+    /// The model that the app asked for; none if the body could not be read.
+    pub(super) model: Option<String>,
+    /// Whether the app asked for a stream.
+    pub(super) stream: bool,
+    /// Whether Bedrock could honour it, and if not, why.
+    pub(super) eligible: Result<(), Reason>,
+    /// Whether the stickiness key was missing, and the conversation was taken.
+    pub(super) key_missing: bool,
+    /// Whether the request forced its arm: such calls enter no statistics.
+    pub(super) forced: bool,
+    /// Where it goes.
+    pub(super) course: Course,
+}
+
+/// Where a call goes.
+#[derive(Debug)]
+pub(super) enum Course {
+    /// To the original: it is not in the share, or not eligible.
+    Stay,
+    /// To Bedrock.
+    Go(Box<Go>),
+    /// A forced Bedrock call that a rollback or a hold refuses.
+    RefuseForced,
+}
+
+/// What a Bedrock call needs.
+#[derive(Debug)]
+pub(super) struct Go {
+    /// The model and its limits.
+    pub(super) mapping: Arc<Mapping>,
+    /// The Converse body.
+    pub(super) body: Vec<u8>,
+    /// How to answer.
+    pub(super) shape: ReplyShape,
+    /// What was lost on the way, each permitted by the tables.
+    pub(super) losses: Vec<Loss>,
+    /// The split key's hash.
+    pub(super) key: u64,
+}
+
+/// An arm that the request asks for, where that is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Forced {
+    Original,
+    Bedrock,
+}
+
+/// Decides. `draw` is a fresh uniform number, used where no key makes calls sticky.
+pub(super) fn decide(
+    snapshot: &Snapshot,
+    path: &ChatPath,
+    headers: &HeaderMap,
+    body: &[u8],
+    draw: u64,
+) -> Decision {
+    let config = &*snapshot.config;
+    let request = match readable(headers).and_then(|()| parse(body)) {
+        Ok(request) => request,
+        Err(reason) => return Decision::ineligible(reason),
+    };
+    let model = match path {
+        ChatPath::ModelInBody => request.model(),
+        ChatPath::Deployment(name) => name,
+    };
+    let stays = |reason| Decision {
+        model: Some(model.to_owned()),
+        stream: request.stream(),
+        ..Decision::ineligible(reason)
+    };
+    if let Some(barred) = gate::bars_bedrock(config, headers) {
+        return stays(barred.reason());
+    }
+    let Some(mapping) = config.bedrock.models.get(model) else {
+        return stays(Reason::UnmappedModel);
+    };
+    let eligible = match translate::eligible(&request, &mapping.target) {
+        Ok(eligible) => eligible,
+        Err(reason) => return stays(reason),
+    };
+    let (key, key_missing) = split_key(snapshot, headers, &request, draw);
+    let forced = forced(snapshot, headers);
+    let in_share = snapshot.percent.includes(Bucket::of_hash(key));
+    let course = match forced {
+        Some(Forced::Original) => Course::Stay,
+        Some(Forced::Bedrock) if snapshot.latched || !snapshot.holds.is_empty() => {
+            Course::RefuseForced
+        }
+        None if !in_share => Course::Stay,
+        Some(Forced::Bedrock) | None => Course::Go(Box::new(Go {
+            mapping: Arc::clone(mapping),
+            body: eligible.converse_body(),
+            // The app is told the model that it named, in the body or in the path.
+            shape: ReplyShape {
+                model: model.to_owned(),
+                ..eligible.shape()
+            },
+            losses: eligible.losses().to_vec(),
+            key,
+        })),
+    };
+    let model = Some(model.to_owned());
+    let (stream, forced) = (request.stream(), forced.is_some());
+    Decision {
+        model,
+        stream,
+        eligible: Ok(()),
+        key_missing,
+        forced,
+        course,
+    }
+}
+
+impl Decision {
+    const fn ineligible(reason: Reason) -> Self {
+        Self {
+            model: None,
+            stream: false,
+            eligible: Err(reason),
+            key_missing: false,
+            forced: false,
+            course: Course::Stay,
+        }
+    }
+}
+
+fn readable(headers: &HeaderMap) -> Result<(), Reason> {
+    if gate::is_encoded(headers) {
+        Err(Reason::ContentEncoding)
+    } else {
+        Ok(())
+    }
+}
+
+fn parse(body: &[u8]) -> Result<ChatRequest<'_>, Reason> {
+    ChatRequest::parse(body).map_err(|_| Reason::Malformed)
+}
+
+/// The hash that the split is made by, and whether the configured key was missing.
+fn split_key(
+    snapshot: &Snapshot,
+    headers: &HeaderMap,
+    request: &ChatRequest<'_>,
+    draw: u64,
+) -> (u64, bool) {
+    let rollout = &snapshot.config.rollout;
+    let key = match &rollout.sticky {
+        Sticky::None => return (draw, false),
+        Sticky::Conversation => None,
+        Sticky::User => request.user_key().map(str::as_bytes),
+        Sticky::Header(name) => headers.get(name).map(http::HeaderValue::as_bytes),
+    };
+    if let Some(key) = key.filter(|key| !key.is_empty()) {
+        return (key_hash(&rollout.salt, key), false);
+    }
+    let missing = rollout.sticky != Sticky::Conversation;
+    match request.conversation_key() {
+        Some(key) => (key_hash(&rollout.salt, &key), missing),
+        None => (draw, true),
+    }
+}
+
+fn forced(snapshot: &Snapshot, headers: &HeaderMap) -> Option<Forced> {
+    if !snapshot.config.rollout.allow_override {
+        return None;
+    }
+    match headers.get(ARM_HEADER)?.as_bytes() {
+        b"bedrock" => Some(Forced::Bedrock),
+        b"original" => Some(Forced::Original),
+        _ => None,
+    }
+}

@@ -1,0 +1,214 @@
+//! The data listener: accepts callers, bounds them, and lets them finish when the process stops.
+//!
+//! Every connection is a task. `half_close` stays off: a caller that closes its side has left, its
+//! handler is dropped at once and with it the upstream call. The price is that a client which
+//! half-closes after its request gets no answer; no HTTP client library does that.
+
+use crate::clock;
+use crate::config::Listen;
+use crate::drain::{Phase, Watch};
+use crate::openai::error::ErrorBody;
+use crate::proxy::reply::{self, ReplyBody};
+use crate::proxy::{self, Shared};
+use crate::telemetry::metrics::Metrics;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, mpsc};
+
+/// An open port.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    /// `HOST:PORT`.
+    Tcp(TcpListener),
+    /// A Unix socket, whose file is removed at the end.
+    Unix(UnixListener, std::path::PathBuf),
+}
+
+impl Listener {
+    /// Opens it. A socket file that a killed process left is replaced.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) async fn bind(listen: &Listen) -> io::Result<Self> {
+        match listen {
+            Listen::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
+            Listen::Unix(path) => {
+                if tokio::net::UnixStream::connect(path).await.is_err() {
+                    match std::fs::remove_file(path) {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                        Ok(()) | Err(_) => {}
+                    }
+                }
+                UnixListener::bind(path).map(|listener| Self::Unix(listener, path.clone()))
+            }
+        }
+    }
+
+    /// Where it listens: the real port where 0 was asked for; none for a Unix socket.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(..) => None,
+        }
+    }
+
+    async fn accept(&self) -> io::Result<Box<dyn Caller>> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Box::new(stream))
+            }
+            Self::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            // Gone already, or not ours to remove: either way there is nothing to do.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// A caller's connection.
+trait Caller: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Caller for T {}
+
+/// Serves until the drain closes, and returns when every connection has ended.
+pub(crate) async fn run(
+    listener: Listener,
+    shared: Arc<Shared>,
+    metrics: Arc<Metrics>,
+    drain: Watch,
+    connections: usize,
+) {
+    let places = Arc::new(Semaphore::new(connections));
+    // Every connection holds a sender: when all are gone, so are the connections.
+    let (alive, mut ended) = mpsc::channel::<Infallible>(1);
+    let mut closing = pin!(drain.clone().reached(Phase::Closing));
+    loop {
+        let next = async {
+            // Over the limit nobody is accepted: callers wait in the kernel's queue.
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            biased;
+            () = &mut closing => break,
+            next = next => next,
+        };
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                // Out of file descriptors, mostly: give others time to end.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (shared, metrics, drain) = (Arc::clone(&shared), Arc::clone(&metrics), drain.clone());
+        let alive = alive.clone();
+        tokio::spawn(async move {
+            let _held = (place, alive, metrics.connection());
+            connection(stream, shared, drain).await;
+        });
+    }
+    drop(listener);
+    drop(alive);
+    let _ = ended.recv().await;
+}
+
+/// One caller's connection, to its end.
+async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let call = answer(Arc::clone(&shared), request, drain.clone());
+        async { Ok::<_, Infallible>(call.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .preserve_header_case(true)
+        .auto_date_header(false)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let closing = drain.clone().reached(Phase::Closing);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = closing => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error = %crate::upstream::with_causes(&error), "a connection ended badly");
+    }
+}
+
+/// The answer to one request, whatever happens to its handler.
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+    drain: Watch,
+) -> Response<ReplyBody> {
+    tokio::select! {
+        biased;
+        response = Unpanicking(Box::pin(proxy::serve(shared, request))) => response,
+        () = drain.reached(Phase::Cut) => reply::stopping(),
+    }
+}
+
+/// Turns a panic of the handler into an answer: it ends its own call and no other.
+struct Unpanicking<F>(Pin<Box<F>>);
+
+impl<F: Future<Output = Response<ReplyBody>>> Future for Unpanicking<F> {
+    type Output = Response<ReplyBody>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A handler that panicked is not polled again: its state is dropped with it.
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(polled) => polled,
+            Err(_) => {
+                tracing::error!(at = ?clock::unix_ms(), "a handler panicked; this is a bug");
+                let text = "The proxy failed to handle this request.";
+                let body = ErrorBody::new(text, "server_error", Some("proxy_error"));
+                Poll::Ready(reply::error(StatusCode::INTERNAL_SERVER_ERROR, &body))
+            }
+        }
+    }
+}
+
+/// How long a head may take. hyper's timer also ends idle connections, and SDKs keep theirs for a
+/// while: 75 s is nginx' own for those.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Room for the longest tokens and cookies; providers accept no more.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// hyper's own limit, stated.
+const MAX_HEADERS: usize = 100;
+
+/// How long nobody is accepted after a failure to accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -1,0 +1,65 @@
+//! Calls to the two providers.
+//!
+//! Both arms go over one [`transport`]: one pool, one way to connect, one way to cancel (dropping
+//! the answer). [`original`] forwards what the app sent; [`bedrock`] signs a Converse body and
+//! reads the answer as events. Nothing is retried here: failover is the retry, and `proxy` does it.
+
+use crate::converse;
+use crate::outcome::{Class, Fault};
+use std::fmt;
+
+pub(crate) mod bedrock;
+pub(crate) mod body;
+pub(crate) mod credentials;
+pub(crate) mod frames;
+pub(crate) mod original;
+pub(crate) mod transport;
+
+/// Why Bedrock did not answer a call, and what that counts as.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What it counts as.
+    pub(crate) fault: Fault,
+    /// What happened, for the operator's log: never shown to the app, never a prompt.
+    pub(crate) detail: String,
+}
+
+impl Failure {
+    pub(crate) fn new(class: Class, detail: impl Into<String>) -> Self {
+        Self {
+            fault: Fault::Counted(class),
+            detail: detail.into(),
+        }
+    }
+}
+
+impl From<converse::Fault> for Failure {
+    fn from(fault: converse::Fault) -> Self {
+        match &fault {
+            converse::Fault::Truncated => Self::new(Class::Truncated, fault.to_string()),
+            converse::Fault::Malformed(_) => Self::new(Class::Malformed, fault.to_string()),
+            converse::Fault::Exception(error) => bedrock::failure_of(error),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.fault.name(), self.detail)
+    }
+}
+
+/// An error and its causes on one line: the outermost text alone rarely names the fault.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = inner.source();
+    }
+    text
+}

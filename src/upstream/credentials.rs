@@ -1,0 +1,183 @@
+//! As whom Bedrock is called.
+//!
+//! One task asks the SDK's chain (environment, profile, web identity, ECS, IMDS) and publishes what
+//! it says, ahead of its expiry; calls read the last answer and never wait. The chain is built anew
+//! each time, so that a rotated profile file is picked up. A call that the service refuses for
+//! expired credentials asks for one refresh and fails over.
+
+use crate::clock;
+use crate::config::secret::Secret;
+use crate::telemetry::events::Process;
+use crate::telemetry::metrics::Metrics;
+use arc_swap::ArcSwap;
+use aws_config::BehaviorVersion;
+use aws_config::Region;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Where the identity comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// `AWS_BEARER_TOKEN_BEDROCK`.
+    Bearer(Secret),
+    /// The SDK's credential chain.
+    Chain,
+    /// Given keys.
+    Fixed(Credentials),
+}
+
+/// What is known about the identity.
+#[derive(Clone, Debug)]
+pub(crate) enum Standing {
+    /// The first answer of the chain is still to come.
+    Pending,
+    /// Calls can be signed.
+    Held(Identity),
+    /// The chain has nothing; why, for the operator.
+    Missing(String),
+}
+
+/// As whom a call is made.
+#[derive(Clone, Debug)]
+pub(crate) enum Identity {
+    /// Signed with keys.
+    Keys(Credentials),
+    /// With a bearer token.
+    Bearer(Secret),
+}
+
+/// The published identity.
+#[derive(Debug)]
+pub(crate) struct Keyring {
+    standing: ArcSwap<Standing>,
+    refresh: Notify,
+}
+
+impl Keyring {
+    /// A keyring that a task fills from `source`; the task ends with the runtime.
+    pub(crate) fn start(source: Source, region: String, metrics: Arc<Metrics>) -> Arc<Self> {
+        let first = match &source {
+            Source::Bearer(token) => Standing::Held(Identity::Bearer(token.clone())),
+            Source::Fixed(keys) => Standing::Held(Identity::Keys(keys.clone())),
+            Source::Chain => Standing::Pending,
+        };
+        let standing = ArcSwap::from_pointee(first);
+        let keyring = Arc::new(Self {
+            standing,
+            refresh: Notify::new(),
+        });
+        match source {
+            Source::Chain => {
+                tokio::spawn(keep_fresh(Arc::clone(&keyring), region, metrics));
+            }
+            Source::Bearer(_) | Source::Fixed(_) => metrics.credentials(true),
+        }
+        keyring
+    }
+
+    /// What is known now.
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        self.standing.load_full()
+    }
+
+    /// Asks for a refresh; many requests at once cause one.
+    pub(crate) fn request_refresh(&self) {
+        self.refresh.notify_one();
+    }
+}
+
+/// Refreshes until the runtime ends.
+async fn keep_fresh(keyring: Arc<Keyring>, region: String, metrics: Arc<Metrics>) {
+    let mut failures = 0_u32;
+    loop {
+        let wait = match resolve(&region).await {
+            Ok(keys) => {
+                failures = 0;
+                let wait = refresh_in(&keys);
+                let detail = format!("AWS credentials found; next look in {} s", wait.as_secs());
+                Process::Credentials {
+                    healthy: true,
+                    detail: &detail,
+                }
+                .emit(&metrics);
+                keyring
+                    .standing
+                    .store(Arc::new(Standing::Held(Identity::Keys(keys))));
+                wait
+            }
+            Err(why) => {
+                let wait = retry_in(failures);
+                failures = failures.saturating_add(1);
+                let detail = format!(
+                    "no AWS credentials, next try in {} s: {why}",
+                    wait.as_secs()
+                );
+                Process::Credentials {
+                    healthy: false,
+                    detail: &detail,
+                }
+                .emit(&metrics);
+                // Keys that are still held stay in use: the service says when they are too old.
+                if !matches!(**keyring.standing.load(), Standing::Held(_)) {
+                    keyring.standing.store(Arc::new(Standing::Missing(why)));
+                }
+                wait
+            }
+        };
+        // A storm of refused calls refreshes once in REFRESH_GAP.
+        let _ = tokio::time::timeout(wait, keyring.refresh.notified()).await;
+        if wait > REFRESH_GAP {
+            tokio::time::sleep(REFRESH_GAP).await;
+        }
+    }
+}
+
+async fn resolve(region: &str) -> Result<Credentials, String> {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .http_client(http)
+        .load()
+        .await;
+    let Some(provider) = config.credentials_provider() else {
+        return Err("the AWS credential chain is empty".to_owned());
+    };
+    provider
+        .provide_credentials()
+        .await
+        .map_err(|error| super::with_causes(&error))
+}
+
+/// Ahead of the expiry; keys without one are looked up again now and then, for rotated files.
+fn refresh_in(keys: &Credentials) -> Duration {
+    let Some(expiry) = keys.expiry() else {
+        return RECHECK;
+    };
+    let left = expiry.duration_since(clock::wall()).unwrap_or_default();
+    left.saturating_sub(AHEAD)
+        .clamp(SHORTEST, RECHECK.max(left))
+}
+
+/// 1 s, doubling to 32 s.
+fn retry_in(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.min(5))
+}
+
+/// The SDK's own caches refresh that long before the expiry.
+const AHEAD: Duration = Duration::from_secs(5 * 60);
+
+/// Never hammer the metadata service, whatever expiry it states.
+const SHORTEST: Duration = Duration::from_secs(30);
+
+/// How soon a rotated profile file is noticed.
+const RECHECK: Duration = Duration::from_secs(15 * 60);
+
+/// The least time between two refreshes that refused calls asked for.
+const REFRESH_GAP: Duration = Duration::from_secs(5);

@@ -1,0 +1,138 @@
+//! Forwards what the app sent to the original provider.
+//!
+//! Nothing is added, parsed or reordered. Left out are the hop-by-hop headers, `Expect` (answered
+//! already) and crossfade's own; changed are `Host` and, where `original.api_key` is configured,
+//! the key.
+
+use super::body::RequestBody;
+use super::transport::Transport;
+use crate::config::{Dialect, Original};
+use http::header::{
+    AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::request::Parts;
+use http::uri::{PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+
+/// Sends the app's request on.
+///
+/// # Errors
+///
+/// What the operator's log should say of a provider that could not be asked.
+pub(crate) async fn send(
+    transport: &Transport,
+    original: &Original,
+    mut head: Parts,
+    body: RequestBody,
+    hop: Hop,
+) -> Result<Response<Incoming>, String> {
+    head.uri = target(original, &head.uri)?;
+    head.version = http::Version::HTTP_11;
+    strip(&mut head.headers, hop);
+    let host = HeaderValue::from_str(original.authority.as_str())
+        .map_err(|_| "original.url has no usable host".to_owned())?;
+    head.headers.insert(HOST, host);
+    if let Some(key) = &original.api_key {
+        replace_key(&mut head.headers, original.dialect, key.expose());
+    }
+    let request = Request::from_parts(head, body);
+    let mut response = transport
+        .send(request)
+        .await
+        .map_err(|error| super::with_causes(&error))?;
+    if hop == Hop::Ends || response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
+        strip(response.headers_mut(), Hop::Ends);
+    }
+    Ok(response)
+}
+
+/// Whether the headers of this connection also concern the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hop {
+    /// An ordinary call.
+    Ends,
+    /// A protocol upgrade: `Connection` and `Upgrade` go along.
+    Upgrades,
+}
+
+/// The original's URL with the path and query that the app asked for.
+fn target(original: &Original, asked: &Uri) -> Result<Uri, String> {
+    let path = asked.path_and_query().map_or("/", PathAndQuery::as_str);
+    let scheme = if original.tls {
+        Scheme::HTTPS
+    } else {
+        Scheme::HTTP
+    };
+    let builder = Uri::builder()
+        .scheme(scheme)
+        .authority(original.authority.clone());
+    let built = if original.path_prefix.is_empty() {
+        // The app's own bytes, not a copy.
+        match asked.path_and_query() {
+            Some(path) => builder.path_and_query(path.clone()),
+            None => builder.path_and_query("/"),
+        }
+    } else {
+        builder.path_and_query(format!("{}{path}", original.path_prefix))
+    };
+    built
+        .build()
+        .map_err(|error| format!("the target cannot be forwarded: {error}"))
+}
+
+/// Removes what belongs to one connection only (RFC 9110 §7.6.1) and what is ours.
+fn strip(headers: &mut HeaderMap, hop: Hop) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| hop == Hop::Ends || *name != UPGRADE)
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    if hop == Hop::Ends {
+        headers.remove(CONNECTION);
+        headers.remove(UPGRADE);
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    headers.remove(KEEP_ALIVE);
+    headers.remove(PROXY_CONNECTION);
+    headers.remove(ARM_HEADER);
+}
+
+fn replace_key(headers: &mut HeaderMap, dialect: Dialect, key: &str) {
+    let (name, other, value) = match dialect {
+        Dialect::OpenAi => (AUTHORIZATION, API_KEY, format!("Bearer {key}")),
+        Dialect::Azure => (API_KEY, AUTHORIZATION, key.to_owned()),
+    };
+    headers.remove(other);
+    // A key with a line break is refused by the configuration.
+    if let Ok(mut value) = HeaderValue::from_str(&value) {
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+}
+
+/// Asks for an arm where `rollout.allow_override` is set, and tells it in an answer.
+pub(crate) const ARM_HEADER: HeaderName = HeaderName::from_static("x-crossfade-arm");
+
+/// Azure's header for a key.
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("api-key");
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HOP_BY_HOP: [HeaderName; 6] = [
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    EXPECT,
+];

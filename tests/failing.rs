@@ -1,0 +1,307 @@
+//! Every way in which Bedrock can fail, before and after the commit point.
+
+use crate::support::{World, chat_request};
+use crossfade::demo::emulator::bedrock::{Behaviour, ErrorKind, ExceptionKind};
+use crossfade::demo::emulator::{Ended, openai};
+use http::StatusCode;
+use http_body_util::BodyExt;
+use serde_json::json;
+
+fn error(kind: ErrorKind) -> Behaviour {
+    Behaviour::Error {
+        kind,
+        message: None,
+        original_status: None,
+        retry_after_ms: None,
+    }
+}
+
+fn exception(kind: ExceptionKind, after: usize) -> Behaviour {
+    Behaviour::StreamException {
+        kind,
+        after,
+        original_status: None,
+    }
+}
+
+/// Everything that can go wrong before the first token, and what it is called.
+fn before_the_commit_point() -> Vec<(Behaviour, &'static str)> {
+    use ErrorKind as E;
+    use ExceptionKind as X;
+    vec![
+        (error(E::Throttling), "throttle"),
+        (error(E::NotReady), "throttle"),
+        (error(E::Quota), "throttle"),
+        (error(E::Internal), "server"),
+        (error(E::Unavailable), "server"),
+        (error(E::ModelTimeout), "server"),
+        (error(E::ModelError), "server"),
+        (error(E::AccessDenied), "config"),
+        (error(E::NotFound), "config"),
+        (error(E::ModelId), "config"),
+        (error(E::OnDemand), "config"),
+        (error(E::ExpiredToken), "config"),
+        (error(E::UnrecognizedClient), "config"),
+        (error(E::Validation), "refused"),
+        (error(E::ContextOverflow), "context_window"),
+        (Behaviour::Html { status: 503 }, "server"),
+        (Behaviour::EmptyObject, "malformed"),
+        (Behaviour::EmptyBody, "malformed"),
+        (Behaviour::Drop, "network"),
+        (exception(X::Throttling, 0), "throttle"),
+        (exception(X::Throttling, 1), "throttle"),
+        (exception(X::Internal, 1), "server"),
+        (exception(X::ModelStreamError, 1), "server"),
+        (exception(X::Unavailable, 1), "server"),
+        (exception(X::Validation, 1), "refused"),
+        (Behaviour::StreamError { after: 1 }, "server"),
+        (Behaviour::Cut { after: 0 }, "network"),
+        (Behaviour::Cut { after: 1 }, "network"),
+        (Behaviour::CutInFrame { after: 1 }, "truncated"),
+        (Behaviour::BadCrc { after: 0 }, "network"),
+        (Behaviour::BadPayload { after: 1 }, "malformed"),
+        (
+            Behaviour::StopReason {
+                reason: "malformed_model_output".to_owned(),
+            },
+            "malformed",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn before_the_commit_point_the_original_answers() {
+    let world = World::at(100).await;
+    for stream in [false, true] {
+        for (behaviour, class) in before_the_commit_point() {
+            // What the model says before its bad stop reason is on its way to the app by then.
+            if stream && matches!(behaviour, Behaviour::StopReason { .. }) {
+                continue;
+            }
+            world.bedrock.clear_requests();
+            world.openai.clear_requests();
+            world.bedrock.once(behaviour.clone());
+            let answer = world.chat(json!({"stream": stream})).await;
+            let what = format!("{behaviour:?}, stream: {stream}: {}", answer.text());
+            assert_eq!(answer.status, StatusCode::OK, "{what}");
+            let got = (answer.arm(), answer.header("x-crossfade-failover"));
+            assert_eq!(got, ("original", class), "{what}");
+            assert!(answer.complete && !answer.content().is_empty(), "{what}");
+            assert_eq!(
+                (world.bedrock.count(), world.openai.count()),
+                (1, 1),
+                "asked once: {what}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_streamed_has_no_commit_point_before_its_end() {
+    let world = World::at(100).await;
+    for (behaviour, class) in [
+        (exception(ExceptionKind::Internal, 4), "server"),
+        (Behaviour::Cut { after: 4 }, "network"),
+        (Behaviour::NoMessageStop, "truncated"),
+        (Behaviour::BadCrc { after: 4 }, "network"),
+    ] {
+        world.bedrock.once(behaviour.clone());
+        let answer = world.chat(json!({})).await;
+        let got = (answer.arm(), answer.header("x-crossfade-failover"));
+        assert_eq!(got, ("original", class), "{behaviour:?}");
+    }
+}
+
+#[tokio::test]
+async fn bedrock_that_refuses_connections_or_is_no_host_is_failed_over() {
+    let world = World::at(100).await;
+    world.bedrock.refuse().await.expect("the emulator runs");
+    let answer = world.chat(json!({})).await;
+    let got = (answer.arm(), answer.header("x-crossfade-failover"));
+    assert_eq!(got, ("original", "network"));
+
+    let mut world = World::at(100).await;
+    world.kill().await;
+    for endpoint in ["http://no-such-host.invalid", "https://localhost:1"] {
+        let text = world.config_with("rollout: { percent: 100, sticky: none }\n");
+        let text = text.replace(&world.bedrock.base_url(), endpoint);
+        std::fs::write(world.file(), text).expect("writable");
+        world.start().await;
+        let answer = world.chat(json!({})).await;
+        let got = (answer.arm(), answer.header("x-crossfade-failover"));
+        assert_eq!(got, ("original", "network"), "{endpoint}");
+        world.kill().await;
+    }
+}
+
+#[tokio::test]
+async fn after_the_commit_point_the_stream_ends_with_an_error_and_no_done() {
+    let world = World::at(100).await;
+    for behaviour in [
+        exception(ExceptionKind::Throttling, 4),
+        exception(ExceptionKind::ModelStreamError, 4),
+        Behaviour::Cut { after: 4 },
+        Behaviour::CutInFrame { after: 4 },
+        Behaviour::BadCrc { after: 4 },
+        Behaviour::NoMessageStop,
+        Behaviour::StopReason {
+            reason: "malformed_tool_use".to_owned(),
+        },
+    ] {
+        world.openai.clear_requests();
+        world.bedrock.once(behaviour.clone());
+        let answer = world.chat(json!({"stream": true})).await;
+        let what = format!("{behaviour:?}: {}", answer.text());
+        assert_eq!(
+            (answer.status, answer.arm()),
+            (StatusCode::OK, "bedrock"),
+            "{what}"
+        );
+        let last = answer
+            .events()
+            .last()
+            .copied()
+            .unwrap_or_default()
+            .to_owned();
+        assert!(last.starts_with(r#"{"error":{"#), "{what}");
+        assert!(last.contains("upstream_stream_interrupted"), "{what}");
+        assert!(!answer.text().contains("[DONE]"), "{what}");
+        assert!(!answer.text().contains("finish_reason\":\"stop"), "{what}");
+        assert_eq!(
+            world.openai.count(),
+            0,
+            "never finished by another model: {what}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_aws_reaches_the_app() {
+    let world = World::at(100).await;
+    let message = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized";
+    world.openai.always(openai::Behaviour::Error {
+        status: 500,
+        message: None,
+        code: None,
+        retry_after_s: None,
+    });
+    world.bedrock.always(Behaviour::Error {
+        kind: ErrorKind::AccessDenied,
+        message: Some(message.to_owned()),
+        original_status: None,
+        retry_after_ms: None,
+    });
+    let answer = world.chat(json!({})).await;
+    let seen = format!("{:?} {}", answer.headers, answer.text());
+    for foreign in ["arn:", "123456789012", "amzn", "AccessDenied"] {
+        assert!(!seen.contains(foreign), "{foreign}: {seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_counts_against_bedrock_only_if_the_original_accepts() {
+    let world = World::at(100).await;
+    world.bedrock.once(error(ErrorKind::Validation));
+    world.chat(json!({})).await;
+    world.bedrock.once(error(ErrorKind::Validation));
+    world.openai.once(openai::Behaviour::Error {
+        status: 400,
+        message: None,
+        code: None,
+        retry_after_s: None,
+    });
+    let messages = json!([{"role": "user", "content": "another prompt"}]);
+    let answer = world.chat(json!({"messages": messages})).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::BAD_REQUEST,
+        "the original's word stands"
+    );
+    world.bedrock.once(error(ErrorKind::ContextOverflow));
+    world.chat(json!({})).await;
+    world.stepper.advance(5_000).await;
+    let status = world.status().await;
+    let total = &status["arms"]["bedrock"]["total"];
+    assert_eq!(total["failures"]["incompatible"], 1, "{total}");
+    assert_eq!(
+        (&total["rejected"], &total["context_window"]),
+        (&json!(1), &json!(1)),
+        "{total}"
+    );
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_cancels_the_bedrock_call() {
+    let world = World::at(100).await;
+    world.bedrock.always(Behaviour::Hold { after: 3 });
+    let mut response = world.open(chat_request(json!({"stream": true}))).await;
+    let frame = response
+        .body_mut()
+        .frame()
+        .await
+        .expect("a frame")
+        .expect("no error");
+    assert!(frame.is_data());
+    drop(response);
+    world
+        .bedrock
+        .wait_until(|seen| seen.iter().any(|call| call.ended == Ended::ClientLeft))
+        .await;
+    world
+        .wait_for(|now| now.report.arms.bedrock.in_flight == 0)
+        .await;
+    world.stepper.advance(5_000).await;
+    let total = world.status().await["arms"]["bedrock"]["total"].clone();
+    assert_eq!(
+        (&total["cancelled"], &total["judged"]),
+        (&json!(1), &json!(0)),
+        "{total}"
+    );
+}
+
+#[tokio::test]
+async fn a_skewed_clock_is_corrected_from_the_services_date() {
+    let world = World::at(100).await;
+    let skewed = crossfade::demo::emulator::Settings {
+        clock_offset_s: 3_600,
+        ..crossfade::demo::emulator::Settings::default()
+    };
+    world.bedrock.set(skewed);
+    let first = world.chat(json!({})).await;
+    assert_eq!(
+        (first.arm(), first.header("x-crossfade-failover")),
+        ("original", "config")
+    );
+    assert_eq!(
+        world.chat(json!({})).await.arm(),
+        "bedrock",
+        "the next call is dated by theirs"
+    );
+}
+
+#[tokio::test]
+async fn above_the_limit_in_flight_a_call_stays() {
+    let world =
+        World::with("rollout: { percent: 100, sticky: none }\nlimits: { in_flight: 1 }\n").await;
+    world.bedrock.once(Behaviour::Hold { after: 3 });
+    let mut held = world.open(chat_request(json!({"stream": true}))).await;
+    held.body_mut()
+        .frame()
+        .await
+        .expect("a frame")
+        .expect("no error");
+    let answer = world.chat(json!({})).await;
+    assert_eq!(
+        (answer.arm(), answer.header("x-crossfade-reason")),
+        ("original", "busy")
+    );
+    world.bedrock.release();
+    let rest = held
+        .into_body()
+        .collect()
+        .await
+        .expect("a whole answer")
+        .to_bytes();
+    assert!(rest.ends_with(b"data: [DONE]\n\n"));
+    assert_eq!(world.chat(json!({})).await.arm(), "bedrock");
+}

@@ -1,0 +1,327 @@
+//! Rules, latch, attempts: through real listeners, with the rule clock stepped.
+
+use crate::support::{World, chat_request};
+use crossfade::controller::Verb;
+use crossfade::demo::emulator::bedrock::{Behaviour, ErrorKind};
+use http_body_util::BodyExt;
+use serde_json::json;
+
+fn down() -> Behaviour {
+    Behaviour::Error {
+        kind: ErrorKind::Unavailable,
+        message: None,
+        original_status: None,
+        retry_after_ms: None,
+    }
+}
+
+impl World {
+    /// `calls` calls and then 5 s, `times` times; of each five seconds' calls `bad` fail.
+    async fn minutes_of(&self, times: usize, calls: usize, bad: usize) {
+        for _ in 0..times {
+            self.bedrock.repair();
+            for _ in 0..bad {
+                self.bedrock.once(down());
+            }
+            for _ in 0..calls {
+                let answer = self.chat(json!({})).await;
+                assert!(answer.status.is_success(), "the app never sees it");
+            }
+            self.stepper.advance(5_000).await;
+        }
+    }
+
+    async fn rolled_back_by(&self) -> Option<String> {
+        let status = self.status().await;
+        status["rollback"]["rule"].as_str().map(str::to_owned)
+    }
+
+    /// Twenty calls; how many of them Bedrock got.
+    async fn reach_bedrock(&self) -> u64 {
+        let before = self.bedrock.count();
+        for _ in 0..20 {
+            self.chat(json!({})).await;
+        }
+        self.bedrock.count() - before
+    }
+}
+
+#[tokio::test]
+async fn an_outage_trips_within_seconds_and_says_why() {
+    let world = World::at(100).await;
+    world.minutes_of(4, 10, 0).await;
+    world.minutes_of(4, 10, 10).await;
+    assert_eq!(world.rolled_back_by().await.as_deref(), Some("outage"));
+    assert_eq!(
+        world.reach_bedrock().await,
+        0,
+        "nothing more goes to Bedrock"
+    );
+    let status = world.status().await;
+    assert_eq!(
+        (&status["state"], &status["percent"]),
+        (&json!("rolled_back"), &json!(0))
+    );
+    let sentence = status["rollback"]["sentence"].as_str().expect("a sentence");
+    for part in ["100 %", "outage", "server", "50 %", "req_"] {
+        assert!(sentence.contains(part), "{part}: {sentence}");
+    }
+}
+
+#[tokio::test]
+async fn ten_minutes_at_four_percent_trip_errors_and_nine_do_not() {
+    // 25 calls in 5 s, one of them fails: 4 % in every window.
+    let world = World::at(100).await;
+    world.minutes_of(9 * 12, 25, 1).await;
+    assert_eq!(world.rolled_back_by().await, None, "after nine minutes");
+    world.minutes_of(14, 25, 1).await;
+    assert_eq!(world.rolled_back_by().await.as_deref(), Some("errors"));
+}
+
+#[tokio::test]
+async fn a_fifteen_second_blip_does_not_trip_errors() {
+    let world = World::with(
+        "rollout: { percent: 100, sticky: none }\nrollback: { outage: off, severe: off }\n",
+    )
+    .await;
+    world.minutes_of(12, 10, 0).await;
+    world.minutes_of(3, 10, 10).await;
+    world.minutes_of(11 * 12, 10, 0).await;
+    assert_eq!(world.rolled_back_by().await, None);
+}
+
+#[tokio::test]
+async fn a_black_hole_trips_latency_although_no_call_ever_ends() {
+    let world = World::with("rollout: { percent: 100, sticky: none }\n").await;
+    world.bedrock.always(Behaviour::Hang);
+    let mut waiting = Vec::new();
+    for _ in 0..80 {
+        if world.snapshot().latched {
+            break;
+        }
+        for _ in 0..4 {
+            let (address, seen) = (world.listen(), world.bedrock.count());
+            let request = chat_request(json!({}));
+            waiting.push(tokio::spawn(crate::support::open(address, request)));
+            world
+                .bedrock
+                .wait_until(|calls| calls.len() as u64 > seen || seen >= 1024)
+                .await;
+        }
+        world.stepper.advance(5_000).await;
+    }
+    assert_eq!(world.rolled_back_by().await.as_deref(), Some("latency"));
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn silence_never_trips() {
+    let world = World::at(100).await;
+    world.minutes_of(2, 10, 10).await;
+    world.stepper.advance(3_600_000).await;
+    assert_eq!(world.rolled_back_by().await, None);
+}
+
+#[tokio::test]
+async fn streams_in_flight_finish_when_a_rollback_comes() {
+    let world = World::at(100).await;
+    world.bedrock.once(Behaviour::Hold { after: 4 });
+    let mut held = world.open(chat_request(json!({"stream": true}))).await;
+    held.body_mut()
+        .frame()
+        .await
+        .expect("a frame")
+        .expect("no error");
+    world
+        .command(Verb::Rollback, "a test")
+        .await
+        .expect("it works in every state");
+    assert_eq!(world.reach_bedrock().await, 0);
+    world.bedrock.release();
+    let rest = held
+        .into_body()
+        .collect()
+        .await
+        .expect("a whole answer")
+        .to_bytes();
+    assert!(rest.ends_with(b"data: [DONE]\n\n"));
+}
+
+#[tokio::test]
+async fn a_rollback_outlives_the_process_and_only_a_person_ends_it() {
+    let mut world = World::at(100).await;
+    world
+        .command(Verb::Rollback, "a test")
+        .await
+        .expect("it works");
+    for _ in 0..3 {
+        world.kill().await;
+        world.start().await;
+        assert_eq!(world.reach_bedrock().await, 0, "not after a restart");
+    }
+    let generation = world.snapshot().files.generation;
+    world.write_config("rollout: { percent: 50, sticky: none }\n");
+    world
+        .wait_for(|now| now.files.generation > generation)
+        .await;
+    assert_eq!(
+        world.reach_bedrock().await,
+        0,
+        "not after an edit of the percentage"
+    );
+    world.stepper.advance(24 * 3_600_000).await;
+    assert_eq!(world.reach_bedrock().await, 0, "not after a day");
+    world
+        .command(Verb::Rollback, "again")
+        .await
+        .expect("a second one changes nothing");
+    world
+        .command(Verb::Rearm, "mended")
+        .await
+        .expect("it is rolled back");
+    assert!(world.reach_bedrock().await > 0);
+    let refusal = world
+        .command(Verb::Rearm, "again")
+        .await
+        .expect_err("nothing to re-arm");
+    assert_eq!(refusal.code(), "not_rolled_back");
+    world.kill().await;
+    world.start().await;
+    world
+        .wait_for(|now| now.percent.basis_points() == 5_000)
+        .await;
+    assert_eq!(world.snapshot().attempt.0, 2);
+}
+
+#[tokio::test]
+async fn a_raised_attempt_rearms_and_an_equal_one_does_not() {
+    let mut world = World::at(100).await;
+    world
+        .command(Verb::Rollback, "a test")
+        .await
+        .expect("it works");
+    for (attempt, latched) in [(1, true), (2, false)] {
+        let generation = world.snapshot().files.generation;
+        world.write_config(&format!(
+            "rollout: {{ percent: 100, sticky: none, attempt: {attempt} }}\n# {latched}\n"
+        ));
+        let now = world
+            .wait_for(|now| now.files.generation > generation && now.percent.is_zero() == latched)
+            .await;
+        assert_eq!(now.latched, latched, "attempt {attempt}");
+    }
+    // Twice rolled back, the value that helps is named.
+    world
+        .command(Verb::Rollback, "a test")
+        .await
+        .expect("it works");
+    let text = world.status().await.to_string();
+    assert!(
+        text.contains("rollout.attempt") || text.contains("\"rearm_with_attempt\":3"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_be_read_counts_as_rolled_back() {
+    type Damage = fn(&World);
+    let damages: [(&str, Damage); 5] = [
+        ("torn", |world| {
+            let text = std::fs::read(world.state_file()).expect("readable");
+            std::fs::write(world.state_file(), &text[..text.len() / 2]).expect("writable");
+        }),
+        ("empty", |world| {
+            std::fs::write(world.state_file(), "").expect("writable")
+        }),
+        ("garbage", |world| {
+            std::fs::write(world.state_file(), "\0\u{1}x").expect("writable")
+        }),
+        ("another version", |world| {
+            std::fs::write(world.state_file(), r#"{"version": 99}"#).expect("writable");
+        }),
+        ("deleted", |world| {
+            std::fs::remove_file(world.state_file()).expect("it is there")
+        }),
+    ];
+    for (what, damage) in damages {
+        let mut world = World::at(100).await;
+        world.wait_for(|now| !now.percent.is_zero()).await;
+        world.stepper.advance(2_000).await;
+        world.kill().await;
+        damage(&world);
+        world.start().await;
+        let now = world.wait_for(|now| now.latched).await;
+        assert!(now.percent.is_zero(), "{what}");
+        assert_eq!(world.reach_bedrock().await, 0, "{what}");
+        world
+            .command(Verb::Rearm, "looked at it")
+            .await
+            .expect("a person may");
+        assert!(world.reach_bedrock().await > 0, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_sends_nothing_until_the_first_is_gone() {
+    let mut world = World::at(100).await;
+    world.wait_for(|now| !now.percent.is_zero()).await;
+    let first = world.take_app();
+    world.start().await;
+    world.stepper.advance(3_000).await;
+    assert_eq!(world.reach_bedrock().await, 0);
+    let status = world.status().await;
+    assert!(
+        status["holds"].to_string().contains("state_locked"),
+        "{}",
+        status["holds"]
+    );
+    // The first is rolled back while the second waits: what it wrote is read again.
+    let command = crossfade::controller::Command {
+        verb: Verb::Rollback,
+        reason: "by the first".to_owned(),
+        actor: "test".to_owned(),
+    };
+    first.controller().command(command).await.expect("it works");
+    first.abort().await;
+    world.stepper.advance(1_000).await;
+    let now = world.wait_for(|now| now.latched).await;
+    assert!(now.percent.is_zero());
+}
+
+#[tokio::test]
+async fn a_rollback_that_cannot_be_written_holds_in_memory() {
+    let mut world =
+        World::with("rollout: { percent: 100, sticky: none }\nstate: at/state.json\n").await;
+    world.wait_for(|now| !now.percent.is_zero()).await;
+    // The folder is gone and a file is in its place: nothing can be written, even by root.
+    let folder = world.dir.path().join("at");
+    std::fs::remove_dir_all(&folder).expect("it is there");
+    std::fs::write(&folder, "in the way").expect("writable");
+    let refusal = world
+        .command(Verb::Rollback, "a test")
+        .await
+        .expect_err("not saved");
+    assert_eq!(refusal.code(), "not_saved");
+    assert_eq!(world.reach_bedrock().await, 0, "in force all the same");
+    let metrics = http::Request::get("/metrics").header("host", "127.0.0.1");
+    let metrics = world
+        .admin(metrics.body(Default::default()).expect("a request"))
+        .await;
+    assert!(
+        metrics.text().contains("crossfade_state_file_healthy 0"),
+        "the alarm"
+    );
+    std::fs::remove_file(&folder).expect("it is there");
+    world.stepper.advance(2_000).await;
+    world
+        .wait_for(|now| now.files.state_problem.is_none())
+        .await;
+    world.kill().await;
+    world.start().await;
+    assert_eq!(
+        world.reach_bedrock().await,
+        0,
+        "it was written as soon as it could be"
+    );
+    world.wait_for(|now| now.latched).await;
+}
