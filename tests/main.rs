@@ -30,3 +30,7 @@ mod tidy;
 mod translation;
 // rollout.yaml: every mistake at once, and the example as it stands.
 mod config;
+// SIGKILL around a trip, many times.
+mod kill;
+// openai-python, openai-node and boto3 as clients.
+mod sdk;
