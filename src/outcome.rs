@@ -182,7 +182,10 @@ pub struct Booking {
 #[derive(Clone, Debug)]
 pub enum CallEvent {
     /// The call is on its way to Bedrock.
-    Dispatched,
+    Dispatched {
+        /// The call's request id: one that never ends can be named too.
+        request_id: Arc<str>,
+    },
     /// Bedrock's first content or tool chunk arrived.
     FirstToken,
     /// Bedrock's part in the call is over. Sent exactly once for each dispatched call.

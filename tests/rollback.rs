@@ -110,7 +110,10 @@ async fn a_black_hole_trips_latency_although_no_call_ever_ends() {
         }
         world.stepper.advance(5_000).await;
     }
-    assert_eq!(world.rolled_back_by().await.as_deref(), Some("latency"));
+    let rollback = world.status().await["rollback"].clone();
+    assert_eq!(rollback["rule"], "latency");
+    let sentence = rollback["sentence"].as_str().expect("a sentence");
+    assert!(sentence.contains("last slow request req_"), "{sentence}");
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
 }
 

@@ -431,12 +431,15 @@ impl Story {
         for _ in 0..count {
             self.calls += 1;
             let key = self.calls;
+            let dispatched = CallEvent::Dispatched {
+                request_id: "req-1".into(),
+            };
             let ended = CallEvent::Ended {
                 verdict,
                 key,
                 request_id: "req-1".into(),
             };
-            for event in [CallEvent::Dispatched, CallEvent::FirstToken, ended] {
+            for event in [dispatched, CallEvent::FirstToken, ended] {
                 let (at, call) = (self.now, CallId(self.calls));
                 let booking = Booking {
                     at,

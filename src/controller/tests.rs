@@ -116,12 +116,16 @@ impl Bench {
         for _ in 0..10 {
             let id = NEXT.fetch_add(1, Ordering::Relaxed);
             let (at, attempt, call) = (self.clock.now(), self.now().attempt, CallId(id));
+            let request_id: Arc<str> = format!("r{id}").into();
+            let dispatched = CallEvent::Dispatched {
+                request_id: Arc::clone(&request_id),
+            };
             let ended = CallEvent::Ended {
                 verdict,
                 key: id,
-                request_id: format!("r{id}").into(),
+                request_id,
             };
-            for event in [CallEvent::Dispatched, CallEvent::FirstToken, ended] {
+            for event in [dispatched, CallEvent::FirstToken, ended] {
                 let booking = Booking {
                     at,
                     attempt,

@@ -124,7 +124,8 @@ impl Books {
         let permit = || self.shared.bookings.clone().try_reserve_owned().ok();
         let (dispatch, first_token, end) = (permit()?, permit()?, permit()?);
         let call = next_call();
-        dispatch.send(self.booking(call, CallEvent::Dispatched));
+        let request_id = Arc::clone(&self.request_id);
+        dispatch.send(self.booking(call, CallEvent::Dispatched { request_id }));
         Some(Bookings {
             call,
             key,

@@ -107,7 +107,7 @@ impl Scripted {
         let mut words = Vec::new();
         while let Ok(booking) = self.bookings.try_recv() {
             words.push(match booking.event {
-                CallEvent::Dispatched => "dispatched".to_owned(),
+                CallEvent::Dispatched { .. } => "dispatched".to_owned(),
                 CallEvent::FirstToken => "first token".to_owned(),
                 CallEvent::Ended { verdict, .. } => format!("{verdict:?}"),
                 CallEvent::Original { verdict, .. } => format!("original {verdict:?}"),

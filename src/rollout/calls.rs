@@ -8,17 +8,20 @@ use super::plan::Latency;
 use super::plan::Measure;
 use crate::outcome::CallId;
 use crate::outcome::RuleTime;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 /// The running calls of the attempt.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Calls {
-    running: HashMap<CallId, Call>,
+    /// In the order of their ids, so that equal inputs name equal calls.
+    running: BTreeMap<CallId, Call>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Call {
+    request_id: Arc<str>,
     dispatched: RuleTime,
     first_token: bool,
     speed: Option<Speed>,
@@ -33,28 +36,35 @@ pub(super) enum Speed {
     Slow,
 }
 
-/// A call to book as fast or slow, at a time.
-pub(super) type SpeedBooking = (RuleTime, Speed);
+/// A call to book as fast or slow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SpeedBooking {
+    /// When it was that.
+    pub(super) at: RuleTime,
+    /// Which.
+    pub(super) speed: Speed,
+    /// Which call.
+    pub(super) request_id: Arc<str>,
+}
 
 /// What is known of a call at its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ended {
     /// Whether its first token had come.
     pub(super) first_token: bool,
-    /// How fast it was, if that is known, whenever it was booked.
-    pub(super) speed: Option<Speed>,
     /// What the end itself books.
     pub(super) booking: Option<SpeedBooking>,
 }
 
 impl Calls {
     /// A call is on its way. A call too many is not followed: its verdict still counts.
-    pub(super) fn dispatched(&mut self, call: CallId, at: RuleTime) {
+    pub(super) fn dispatched(&mut self, call: CallId, at: RuleTime, request_id: Arc<str>) {
         if self.running.len() >= CALLS_MAX {
             return;
         }
         if let Entry::Vacant(entry) = self.running.entry(call) {
             entry.insert(Call {
+                request_id,
                 dispatched: at,
                 first_token: false,
                 speed: None,
@@ -90,7 +100,6 @@ impl Calls {
         let booking = latency.and_then(|latency| call.determine(at, complete, latency));
         Some(Ended {
             first_token: call.first_token,
-            speed: call.speed,
             booking,
         })
     }
@@ -139,13 +148,18 @@ impl Call {
             return None;
         }
         let crossing = self.dispatched.plus(latency.above_ms);
-        let booking = match (at > crossing, done) {
+        let (at, speed) = match (at > crossing, done) {
             (true, _) => (crossing, Speed::Slow),
             (false, true) => (at, Speed::Fast),
             (false, false) => return None,
         };
-        self.speed = Some(booking.1);
-        Some(booking)
+        self.speed = Some(speed);
+        let request_id = Arc::clone(&self.request_id);
+        Some(SpeedBooking {
+            at,
+            speed,
+            request_id,
+        })
     }
 
     /// Whether it can still become fast or slow. One whose first token came while the rule was

@@ -51,7 +51,7 @@ pub(super) struct ArmEvidence {
 pub(super) struct Last {
     /// When the latest one was.
     pub(super) at: Option<RuleTime>,
-    /// The request id of the latest one that has ended.
+    /// The request id of the latest one.
     pub(super) request_id: Option<Arc<str>>,
     /// One came since the last tick, in a bucket that an earlier tick had looked at.
     late: bool,
@@ -110,21 +110,21 @@ impl Evidence {
         } = booking;
         let ours = attempt == self.attempt;
         match event {
-            CallEvent::Dispatched if ours => {
-                self.calls.dispatched(call, at);
+            CallEvent::Dispatched { request_id } if ours => {
+                self.calls.dispatched(call, at, request_id);
                 self.bedrock.count(at, Count::Dispatched);
             }
             CallEvent::FirstToken if ours => {
                 let booking = self.calls.first_token(call, at, latency);
                 self.book_speed(booking, looked_at);
             }
-            CallEvent::Dispatched | CallEvent::FirstToken => {}
+            CallEvent::Dispatched { .. } | CallEvent::FirstToken => {}
             CallEvent::Ended {
                 verdict,
                 key,
                 request_id,
             } if ours => {
-                self.end(call, at, verdict, &request_id, latency, looked_at);
+                self.end(call, at, verdict, latency, looked_at);
                 self.judge(at, verdict, key, request_id, looked_at);
             }
             CallEvent::Original {
@@ -180,7 +180,6 @@ impl Evidence {
         call: CallId,
         at: RuleTime,
         verdict: Verdict,
-        request_id: &Arc<str>,
         latency: Option<&Latency>,
         looked_at: BucketNo,
     ) {
@@ -190,9 +189,6 @@ impl Evidence {
             return;
         };
         self.book_speed(ended.booking, looked_at);
-        if ended.speed == Some(Speed::Slow) {
-            self.last_slow.request_id = Some(Arc::clone(request_id));
-        }
         if verdict == Verdict::Cancelled && !ended.first_token {
             self.bedrock.count(at, Count::Abandoned);
         }
@@ -276,12 +272,15 @@ impl ArmEvidence {
         self.total.count(what);
     }
 
-    fn count_speed(&mut self, (at, speed): SpeedBooking, last: &mut Last, looked_at: BucketNo) {
-        match speed {
-            Speed::Fast => self.count(at, Count::Fast),
+    fn count_speed(&mut self, booking: SpeedBooking, last: &mut Last, looked_at: BucketNo) {
+        match booking.speed {
+            Speed::Fast => self.count(booking.at, Count::Fast),
             Speed::Slow => {
-                self.count(at, Count::Slow);
-                last.came(at, looked_at);
+                self.count(booking.at, Count::Slow);
+                if Some(booking.at) >= last.at {
+                    last.request_id = Some(booking.request_id);
+                }
+                last.came(booking.at, looked_at);
             }
         }
     }

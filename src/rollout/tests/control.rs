@@ -124,7 +124,8 @@ fn a_rearm_starts_the_next_attempt_with_nothing_remembered() {
             request_id: "old".into(),
         };
         rig.event(1, running, event);
-        rig.event(1, running + n, CallEvent::Dispatched);
+        let request_id = "old".into();
+        rig.event(1, running + n, CallEvent::Dispatched { request_id });
         rig.run_to(rig.now + 5_000);
     }
     let report = rig.machine.report(RuleTime(START + rig.now));

@@ -369,7 +369,8 @@ fn drive(history: &History) -> Vec<Said> {
             };
             for n in 0..phase.ok + phase.failed + phase.hung {
                 calls += 1;
-                tell(calls, now, CallEvent::Dispatched);
+                let request_id = "id".into();
+                tell(calls, now, CallEvent::Dispatched { request_id });
                 slow.open.insert(calls, now);
                 if n < phase.ok {
                     tell(calls, now, CallEvent::FirstToken);

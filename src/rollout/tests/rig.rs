@@ -164,7 +164,9 @@ impl Rig {
 
     pub(super) fn dispatch(&mut self) -> u64 {
         self.calls += 1;
-        self.event(self.machine.attempt().0, self.calls, CallEvent::Dispatched);
+        let request_id = format!("req-{}", self.calls).into();
+        let event = CallEvent::Dispatched { request_id };
+        self.event(self.machine.attempt().0, self.calls, event);
         self.calls
     }
 
