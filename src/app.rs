@@ -97,7 +97,6 @@ pub struct App {
     serving: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
     drain: Arc<Drain>,
-    grace: Duration,
     listen: Option<SocketAddr>,
     admin: SocketAddr,
 }
@@ -205,7 +204,6 @@ impl App {
             serving,
             others: vec![watching, administering],
             drain,
-            grace: config.drain,
             listen,
             admin: admin_address,
         })
@@ -229,7 +227,7 @@ impl App {
     /// Stops as SIGTERM does: unready and nothing to Bedrock, then no new calls, then the end of
     /// what runs. Tells whether everything that ran was finished.
     pub async fn drain(mut self) -> bool {
-        let deadline = clock::io_now() + self.grace;
+        let deadline = clock::io_now() + self.controller.snapshot().config.drain;
         self.drain.enter(Phase::Draining);
         self.controller.drain().await;
         self.drain.quiet(deadline).await;
@@ -250,8 +248,13 @@ impl App {
     pub async fn abort(self) {
         self.serving.abort();
         self.others.iter().for_each(JoinHandle::abort);
-        self.controller.stop().await;
-        let _ = self.controller_task.await;
+        let stopped = async {
+            self.controller.stop().await;
+            // A panic of the task has been logged; there is nothing left to stop then.
+            let _ = self.controller_task.await;
+        };
+        // A disk that hangs does not keep a process from ending.
+        let _ = tokio::time::timeout(STOP, stopped).await;
     }
 }
 
@@ -368,6 +371,9 @@ const EXIT_FAILED: u8 = 1;
 
 /// The configuration is refused (`EX_CONFIG`).
 const EXIT_CONFIG: u8 = 78;
+
+/// How long the controller may take to write what it was told last.
+const STOP: Duration = Duration::from_secs(5);
 
 /// How long the last errors of cut calls may take to be written.
 const CUT: Duration = Duration::from_secs(1);

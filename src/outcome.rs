@@ -188,6 +188,9 @@ pub enum CallEvent {
     },
     /// Bedrock's first content or tool chunk arrived.
     FirstToken,
+    /// Bedrock has refused the call; the verdict waits for the original's answer to it. Meanwhile
+    /// the call is neither fast nor slow.
+    Refused,
     /// Bedrock's part in the call is over. Sent exactly once for each dispatched call.
     Ended {
         /// How it ended.

@@ -43,6 +43,22 @@ mod route;
 mod stream;
 mod upgrade;
 
+/// What a connection holds while it lives: its place among the callers. It travels with each
+/// request, so that a connection that changes its protocol goes on holding it.
+#[derive(Clone)]
+pub(crate) struct Lease {
+    _held: Arc<dyn Send + Sync>,
+}
+
+impl Lease {
+    /// Holds `what` until the last copy is dropped.
+    pub(crate) fn new(what: impl Send + Sync + 'static) -> Self {
+        Self {
+            _held: Arc::new(what),
+        }
+    }
+}
+
 /// What all calls share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -109,6 +125,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Re
 async fn forward(shared: &Arc<Shared>, head: Parts, body: Incoming) -> Response<ReplyBody> {
     shared.metrics.other_request();
     let config = Arc::clone(&shared.snapshot.load().config);
+    shared.transport.limit_connect(config.timeouts.connect);
     if let Some(refusal) = refused_key(&config, &head.headers) {
         return refusal;
     }

@@ -9,7 +9,7 @@ use crate::config::Listen;
 use crate::drain::{Phase, Watch};
 use crate::openai::error::ErrorBody;
 use crate::proxy::reply::{self, ReplyBody};
-use crate::proxy::{self, Shared};
+use crate::proxy::{self, Lease, Shared};
 use crate::telemetry::metrics::Metrics;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -128,8 +128,8 @@ pub(crate) async fn run(
         let (shared, metrics, drain) = (Arc::clone(&shared), Arc::clone(&metrics), drain.clone());
         let alive = alive.clone();
         tokio::spawn(async move {
-            let _held = (place, alive, metrics.connection());
-            connection(stream, shared, drain).await;
+            let lease = Lease::new((place, alive, metrics.connection()));
+            connection(stream, shared, drain, lease).await;
         });
     }
     drop(listener);
@@ -138,8 +138,9 @@ pub(crate) async fn run(
 }
 
 /// One caller's connection, to its end.
-async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch) {
-    let service = service_fn(|request: Request<Incoming>| {
+async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch, lease: Lease) {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(lease.clone());
         let call = answer(Arc::clone(&shared), request, drain.clone());
         async { Ok::<_, Infallible>(call.await) }
     });

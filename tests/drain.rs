@@ -19,12 +19,7 @@ async fn while_draining_it_is_unready_sends_nothing_to_bedrock_and_finishes_what
     world.wait_for(|now| !now.percent.is_zero()).await;
     assert_eq!(world.admin(ready()).await.status, StatusCode::OK);
     world.bedrock.once(Behaviour::Hold { after: 4 });
-    let mut held = world.open(chat_request(json!({"stream": true}))).await;
-    held.body_mut()
-        .frame()
-        .await
-        .expect("a frame")
-        .expect("no error");
+    let held = world.begun_stream().await;
     let (listen, admin) = (world.listen(), world.app().admin());
     let controller = world.app().controller().clone();
     let draining = tokio::spawn(world.take_app().drain());
@@ -58,13 +53,7 @@ async fn what_is_left_at_the_end_gets_an_error() {
     let mut world = World::with("rollout: { percent: 100, sticky: none }\ndrain: 1s\n").await;
     world.wait_for(|now| !now.percent.is_zero()).await;
     world.bedrock.once(Behaviour::Hold { after: 4 });
-    let mut stream = world.open(chat_request(json!({"stream": true}))).await;
-    stream
-        .body_mut()
-        .frame()
-        .await
-        .expect("a frame")
-        .expect("no error");
+    let stream = world.begun_stream().await;
     let before = world.bedrock.count();
     world.bedrock.once(Behaviour::Hang);
     let silent = tokio::spawn(crate::support::open(

@@ -1,6 +1,6 @@
 //! Every way in which Bedrock can fail, before and after the commit point.
 
-use crate::support::{World, chat_request};
+use crate::support::World;
 use crossfade::demo::emulator::bedrock::{Behaviour, ErrorKind, ExceptionKind};
 use crossfade::demo::emulator::{Ended, openai};
 use http::StatusCode;
@@ -234,21 +234,10 @@ async fn a_refusal_counts_against_bedrock_only_if_the_original_accepts() {
 async fn a_caller_that_leaves_cancels_the_bedrock_call() {
     let world = World::at(100).await;
     world.bedrock.always(Behaviour::Hold { after: 3 });
-    let mut response = world.open(chat_request(json!({"stream": true}))).await;
-    let frame = response
-        .body_mut()
-        .frame()
-        .await
-        .expect("a frame")
-        .expect("no error");
-    assert!(frame.is_data());
-    drop(response);
+    drop(world.begun_stream().await);
     world
         .bedrock
         .wait_until(|seen| seen.iter().any(|call| call.ended == Ended::ClientLeft))
-        .await;
-    world
-        .wait_for(|now| now.report.arms.bedrock.in_flight == 0)
         .await;
     world.stepper.advance(5_000).await;
     let total = world.status().await["arms"]["bedrock"]["total"].clone();
@@ -284,12 +273,7 @@ async fn above_the_limit_in_flight_a_call_stays() {
     let world =
         World::with("rollout: { percent: 100, sticky: none }\nlimits: { in_flight: 1 }\n").await;
     world.bedrock.once(Behaviour::Hold { after: 3 });
-    let mut held = world.open(chat_request(json!({"stream": true}))).await;
-    held.body_mut()
-        .frame()
-        .await
-        .expect("a frame")
-        .expect("no error");
+    let held = world.begun_stream().await;
     let answer = world.chat(json!({})).await;
     assert_eq!(
         (answer.arm(), answer.header("x-crossfade-reason")),

@@ -2,6 +2,7 @@
 
 use crate::support::{ANY_PORT, Answer, World, chat_request, open};
 use bytes::Bytes;
+use crossfade::demo::emulator::Ended;
 use crossfade::demo::emulator::openai::Behaviour;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -285,16 +286,7 @@ async fn heads_that_no_client_sends_are_refused() {
 async fn a_caller_that_leaves_cancels_the_originals_call() {
     let world = World::at(0).await;
     world.openai.always(Behaviour::Hold { after: 2 });
-    let mut response = world.open(chat_request(json!({"stream": true}))).await;
-    let frame = response
-        .body_mut()
-        .frame()
-        .await
-        .expect("a frame")
-        .expect("no error");
-    assert!(frame.is_data());
-    drop(response);
-    use crossfade::demo::emulator::Ended;
+    drop(world.begun_stream().await);
     world
         .openai
         .wait_until(|seen| seen.iter().any(|call| call.ended == Ended::ClientLeft))

@@ -129,12 +129,7 @@ async fn silence_never_trips() {
 async fn streams_in_flight_finish_when_a_rollback_comes() {
     let world = World::at(100).await;
     world.bedrock.once(Behaviour::Hold { after: 4 });
-    let mut held = world.open(chat_request(json!({"stream": true}))).await;
-    held.body_mut()
-        .frame()
-        .await
-        .expect("a frame")
-        .expect("no error");
+    let held = world.begun_stream().await;
     world
         .command(Verb::Rollback, "a test")
         .await

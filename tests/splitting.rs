@@ -1,6 +1,7 @@
 //! Which calls go to Bedrock, and how their answers look.
 
 use crate::support::{World, chat_request};
+use crossfade::controller::Verb;
 use crossfade::demo::emulator::bedrock::Behaviour;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -207,6 +208,7 @@ async fn who_may_not_cause_a_bedrock_call_goes_to_the_original_with_his_own_key(
     let world = World::at(100).await;
     for (name, value, reason) in [
         ("host", "evil.test", "caller"),
+        ("origin", "https://evil.test", "caller"),
         ("content-type", "text/plain", "content_type"),
         ("content-encoding", "gzip", "content_encoding"),
     ] {
@@ -273,12 +275,21 @@ async fn a_request_may_force_its_arm_only_where_that_is_allowed() {
     assert_eq!(world.send(forced("bedrock")).await.arm(), "original");
     let world = World::with("rollout: { percent: 0, allow_override: true }\n").await;
     assert_eq!(world.send(forced("bedrock")).await.arm(), "bedrock");
+    world.stepper.advance(5_000).await;
+    let status = world.status().await;
+    let bedrock = &status["arms"]["bedrock"]["total"];
+    assert_eq!(
+        (&bedrock["dispatched"], &bedrock["ok"]),
+        (&json!(0), &json!(0)),
+        "forced calls enter no statistics"
+    );
     let world =
         World::with("rollout: { percent: 100, allow_override: true, sticky: none }\n").await;
     assert_eq!(world.send(forced("original")).await.arm(), "original");
-    let status = world.status().await;
-    assert_eq!(
-        status["arms"]["bedrock"]["total"]["ok"], 0,
-        "forced calls enter no statistics"
-    );
+    world
+        .command(Verb::Rollback, "a test")
+        .await
+        .expect("it works");
+    let refused = world.send(forced("bedrock")).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
 }

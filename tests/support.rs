@@ -188,6 +188,14 @@ impl World {
         open(self.listen(), request).await
     }
 
+    /// A streamed chat call of which the first bytes are there.
+    pub(crate) async fn begun_stream(&self) -> Response<Incoming> {
+        let mut response = self.open(chat_request(json!({"stream": true}))).await;
+        let first = response.body_mut().frame().await.expect("a frame");
+        assert!(first.expect("no error").is_data());
+        response
+    }
+
     /// A call of the admin port.
     pub(crate) async fn admin(&self, request: Request<Full<Bytes>>) -> Answer {
         Answer::read(open(self.app().admin(), request).await).await

@@ -95,8 +95,9 @@ fn every_reason_every_loss_and_every_specified_case_has_a_file() {
 }
 
 /// What only the proxy knows.
-const OF_THE_PROXY: [Reason; 8] = [
+const OF_THE_PROXY: [Reason; 9] = [
     Reason::Busy,
+    Reason::SlowBody,
     Reason::Caller,
     Reason::ContentEncoding,
     Reason::ContentType,

@@ -6,7 +6,7 @@
 
 use super::books::Books;
 use super::decide::Go;
-use super::patience::{Patience, first_token_limit};
+use super::patience::{Patience, half_of_the_apps};
 use super::{Shared, stream::AnswerStream};
 use crate::converse::event::Usage;
 use crate::outcome::{Class, Verdict};
@@ -44,10 +44,12 @@ pub(super) async fn ask(
     identity: Identity,
     books: &mut Books,
 ) -> Result<Answer<Incoming>, Failure> {
-    let timeouts = &snapshot.config.timeouts;
-    let limit = go.mapping.first_token.unwrap_or(timeouts.first_token);
-    let limit = first_token_limit(limit, headers);
-    let patience = Patience::new(dispatched, timeouts, limit);
+    let mut timeouts = snapshot.config.timeouts;
+    if let Some(limit) = go.mapping.first_token {
+        timeouts.first_token = limit;
+    }
+    let half = half_of_the_apps(headers);
+    let patience = Patience::new(dispatched, &timeouts, go.shape.stream, half);
     let target = &go.mapping.target.model_id;
     let sent = shared
         .bedrock

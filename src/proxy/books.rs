@@ -27,6 +27,8 @@ pub(super) struct Books {
     started: Instant,
     /// Names the call everywhere.
     pub(super) request_id: Arc<str>,
+    /// What the original calls it: the app knows it by that name.
+    pub(super) original_request_id: Option<String>,
     /// The attempt that was in force when the call was split.
     pub(super) attempt: Attempt,
     /// What the app asked for; empty if the body was not read.
@@ -51,10 +53,18 @@ pub(super) struct Books {
 struct BedrockPart {
     dispatched: Instant,
     first_token: Option<Duration>,
-    end: Option<(Verdict, Duration)>,
+    /// How long it took, once it is over; a refusal's verdict may come later.
+    took: Option<Duration>,
+    verdict: Option<Verdict>,
     bookings: Option<Bookings>,
+    place: Option<Place>,
+}
+
+/// A place in flight, until Bedrock's part is over.
+#[derive(Debug)]
+struct Place {
     _in_flight: Held,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// The room that a Bedrock call reserved with the controller.
@@ -83,6 +93,7 @@ impl Books {
             shared: Arc::clone(shared),
             started: clock::io_now(),
             request_id,
+            original_request_id: None,
             attempt,
             model: String::new(),
             eligibility: Eligibility::Unread,
@@ -101,7 +112,7 @@ impl Books {
     /// no room for the bookings. Otherwise the moment of the dispatch.
     pub(super) fn open_bedrock(&mut self, model_id: &str, key: u64) -> Option<Instant> {
         let shared = &self.shared;
-        let place = Arc::clone(&shared.in_flight).try_acquire_owned().ok()?;
+        let permit = Arc::clone(&shared.in_flight).try_acquire_owned().ok()?;
         let bookings = if self.forced {
             None
         } else {
@@ -112,10 +123,13 @@ impl Books {
         self.bedrock = Some(BedrockPart {
             dispatched,
             first_token: None,
-            end: None,
+            took: None,
+            verdict: None,
             bookings,
-            _in_flight: shared.metrics.in_flight(Arm::Bedrock),
-            _place: place,
+            place: Some(Place {
+                _in_flight: shared.metrics.in_flight(Arm::Bedrock),
+                _permit: permit,
+            }),
         });
         Some(dispatched)
     }
@@ -163,13 +177,11 @@ impl Books {
 
     /// Bedrock's part is over. The first verdict counts.
     pub(super) fn settle_bedrock(&mut self, verdict: Verdict) {
-        let Some(part) = self.bedrock.as_mut().filter(|part| part.end.is_none()) else {
+        let Some(part) = self.bedrock.as_mut().filter(|part| part.verdict.is_none()) else {
             return;
         };
-        part.end = Some((
-            verdict,
-            clock::io_now().saturating_duration_since(part.dispatched),
-        ));
+        part.verdict = Some(verdict);
+        part.leave();
         if let Some(Bookings {
             call,
             key,
@@ -189,13 +201,27 @@ impl Books {
         }
     }
 
-    /// Bedrock failed before the commit point. A refusal stays open until the original has
-    /// answered the same call.
+    /// Bedrock failed before the commit point. The verdict of a refusal waits until the original
+    /// has answered the same call.
     pub(super) fn bedrock_failed(&mut self, fault: Fault) {
         self.fault = Some(fault);
         match fault {
             Fault::Counted(_) | Fault::ContextWindow => self.settle_bedrock(fault.verdict(None)),
-            Fault::Refused => {}
+            Fault::Refused => self.bedrock_refused(),
+        }
+    }
+
+    fn bedrock_refused(&mut self) {
+        let Some(part) = &mut self.bedrock else {
+            return;
+        };
+        part.leave();
+        let Some(bookings) = &mut part.bookings else {
+            return;
+        };
+        // A refusal comes instead of a first token, in the room that was reserved for one.
+        if let (call, Some(permit)) = (bookings.call, bookings.first_token.take()) {
+            permit.send(self.booking(call, CallEvent::Refused));
         }
     }
 
@@ -281,6 +307,15 @@ impl Books {
     }
 }
 
+impl BedrockPart {
+    /// Frees the place in flight and stops the watch; both only once.
+    fn leave(&mut self) {
+        if self.place.take().is_some() {
+            self.took = Some(clock::io_now().saturating_duration_since(self.dispatched));
+        }
+    }
+}
+
 impl Drop for Books {
     fn drop(&mut self) {
         // The original first: its end says what came of a failover.
@@ -296,11 +331,12 @@ impl Drop for Books {
         let bedrock = self
             .bedrock
             .as_ref()
-            .and_then(|of| part(of.end, of.first_token));
+            .and_then(|of| part(of.verdict.zip(of.took), of.first_token));
         let original = self.original.as_ref();
         let original = original.and_then(|of| part(of.end, of.first_body.filter(|_| of.streamed)));
         let call = Call {
             request_id: &self.request_id,
+            original_request_id: self.original_request_id.as_deref(),
             model: &self.model,
             bedrock_model: self.bedrock_model.as_deref(),
             eligibility: self.eligibility,

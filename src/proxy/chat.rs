@@ -36,6 +36,9 @@ pub(super) async fn chat(
     body: Incoming,
 ) -> Response<ReplyBody> {
     let glance = shared.snapshot.load_full();
+    shared
+        .transport
+        .limit_connect(glance.config.timeouts.connect);
     let request_id: Arc<str> = request_id(draw(), draw()).into();
     let mut books = Books::open(shared, request_id, glance.attempt);
     if glance.config.original.api_key.is_some()
@@ -94,8 +97,11 @@ fn unheld(shared: &Arc<Shared>, head: &Parts, path: ChatPath, body: Incoming) ->
     let (shared, headers) = (Arc::clone(shared), head.headers.clone());
     let sample = Sample::new(SAMPLE_BYTES, move |copy| {
         let snapshot = shared.snapshot.load();
-        let decision = decide::decide(&snapshot, &path, &headers, &copy, u64::MAX);
-        shared.metrics.chat_call(eligibility(&decision));
+        let seen = copy
+            .map(|copy| eligibility(&decide::decide(&snapshot, &path, &headers, &copy, u64::MAX)));
+        shared
+            .metrics
+            .chat_call(seen.unwrap_or(Eligibility::Unread));
     });
     RequestBody::Sampled { body, sample }
 }
@@ -113,11 +119,7 @@ async fn hold(shared: &Shared, config: &Config, body: Incoming, books: &mut Book
         Read::Whole(held) => return Held::Whole(held),
         Read::TooLarge(read, rest) => (Reason::RequestSize, read, rest),
         Read::NoRoom(read, rest) => (Reason::Busy, read, rest),
-        Read::Stalled => {
-            books.status = Some(StatusCode::REQUEST_TIMEOUT.as_u16());
-            let text = "The request body did not arrive in time.";
-            return Held::Refused(reply::refuse(StatusCode::REQUEST_TIMEOUT, text));
-        }
+        Read::Slow(read, rest) => (Reason::SlowBody, read, rest),
         Read::Broken => {
             books.status = Some(StatusCode::BAD_REQUEST.as_u16());
             return Held::Refused(reply::refuse(
@@ -262,7 +264,6 @@ async fn ask_original(
     body: RequestBody,
     mut books: Books,
 ) -> Response<ReplyBody> {
-    shared.transport.limit_connect(config.timeouts.connect);
     books.open_original();
     let reason = match books.eligibility {
         Eligibility::Ineligible(reason) => Some(HeaderValue::from_static(reason.name())),
@@ -274,6 +275,8 @@ async fn ask_original(
         Ok(response) => {
             let streamed = is_event_stream(response.headers());
             let status = response.status();
+            let id = response.headers().get(REQUEST_ID_HEADER);
+            books.original_request_id = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
             books.original_answered(status.as_u16(), streamed);
             response.map(|body| {
                 let body = ForwardBody::of_call(body, books, verdict_of(status));

@@ -74,9 +74,10 @@ pub(super) fn decide(
     draw: u64,
 ) -> Decision {
     let config = &*snapshot.config;
+    let forced = forced(snapshot, headers);
     let request = match readable(headers).and_then(|()| parse(body)) {
         Ok(request) => request,
-        Err(reason) => return Decision::ineligible(reason),
+        Err(reason) => return Decision::ineligible(reason, forced.is_some()),
     };
     let model = match path {
         ChatPath::ModelInBody => request.model(),
@@ -85,7 +86,7 @@ pub(super) fn decide(
     let stays = |reason| Decision {
         model: Some(model.to_owned()),
         stream: request.stream(),
-        ..Decision::ineligible(reason)
+        ..Decision::ineligible(reason, forced.is_some())
     };
     if let Some(barred) = gate::bars_bedrock(config, headers) {
         return stays(barred.reason());
@@ -98,7 +99,6 @@ pub(super) fn decide(
         Err(reason) => return stays(reason),
     };
     let (key, key_missing) = split_key(snapshot, headers, &request, draw);
-    let forced = forced(snapshot, headers);
     let in_share = snapshot.percent.includes(Bucket::of_hash(key));
     let course = match forced {
         Some(Forced::Original) => Course::Stay,
@@ -131,13 +131,13 @@ pub(super) fn decide(
 }
 
 impl Decision {
-    const fn ineligible(reason: Reason) -> Self {
+    const fn ineligible(reason: Reason, forced: bool) -> Self {
         Self {
             model: None,
             stream: false,
             eligible: Err(reason),
             key_missing: false,
-            forced: false,
+            forced,
             course: Course::Stay,
         }
     }

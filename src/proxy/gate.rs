@@ -1,8 +1,8 @@
 //! Who may cause a Bedrock call, and who may use the key that crossfade would add.
 //!
 //! On a loopback or Unix-socket listener whoever reaches it may, with a browser kept out: a page
-//! cannot send a `Host` that is an IP literal or `localhost` from another origin without being
-//! stopped at the JSON content type. On any other address the caller's key must be listed.
+//! that rebinds DNS carries a name in `Host`, a form has no JSON content type, and a script has an
+//! `Origin`. On any other address the caller's key must be listed.
 
 use crate::config::{Config, Listen};
 use crate::translate::Reason;
@@ -52,19 +52,23 @@ pub(super) fn bars_bedrock(config: &Config, headers: &HeaderMap) -> Option<Barre
     if !is_json(headers) {
         return Some(Barred::ContentType);
     }
-    bars_caller(config, headers)
+    // The original grants browsers what they ask for beforehand, so the content type alone does
+    // not stop a page.
+    bars_page(headers).or_else(|| bars_caller(config, headers))
 }
 
 /// Whether a request that is no chat call may use `original.api_key`.
 pub(super) fn bars_key(config: &Config, headers: &HeaderMap) -> Option<Barred> {
+    bars_page(headers).or_else(|| bars_caller(config, headers))
+}
+
+/// A web page sent it: no SDK outside a browser names an origin.
+fn bars_page(headers: &HeaderMap) -> Option<Barred> {
     const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
     let cross_site = headers
         .get(FETCH_SITE)
         .is_some_and(|site| site == "cross-site");
-    if cross_site || headers.contains_key(ORIGIN) {
-        return Some(Barred::CrossSite);
-    }
-    bars_caller(config, headers)
+    (cross_site || headers.contains_key(ORIGIN)).then_some(Barred::CrossSite)
 }
 
 fn bars_caller(config: &Config, headers: &HeaderMap) -> Option<Barred> {
@@ -236,8 +240,17 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_site_does_not_get_the_configured_key() {
+    fn a_page_of_another_site_gets_neither_bedrock_nor_the_configured_key() {
         let config = config("");
+        let json = [
+            ("host", "127.0.0.1"),
+            ("content-type", "application/json"),
+            ("origin", "https://evil.test"),
+        ];
+        assert_eq!(
+            bars_bedrock(&config, &headers(&json)),
+            Some(Barred::CrossSite)
+        );
         let with =
             |name, value| bars_key(&config, &headers(&[("host", "localhost"), (name, value)]));
         assert_eq!(with("origin", "https://evil.test"), Some(Barred::CrossSite));

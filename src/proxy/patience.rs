@@ -28,9 +28,23 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// The limits of a call dispatched at `dispatched`.
-    pub(super) fn new(dispatched: Instant, timeouts: &Timeouts, first_token: Duration) -> Self {
-        let (first_token, total) = (dispatched + first_token, dispatched + timeouts.total);
+    /// The limits of a call dispatched at `dispatched`. What the app waits for bounds the first
+    /// token of a stream, and the whole of an answer that is not streamed: until then the call can
+    /// be failed over.
+    pub(super) fn new(
+        dispatched: Instant,
+        timeouts: &Timeouts,
+        stream: bool,
+        half_of_the_apps: Option<Duration>,
+    ) -> Self {
+        let half = half_of_the_apps.unwrap_or(Duration::MAX);
+        let total = if stream {
+            timeouts.total
+        } else {
+            timeouts.total.min(half)
+        };
+        let first_token = dispatched + timeouts.first_token.min(half);
+        let total = dispatched + total;
         let timer = Box::pin(tokio::time::sleep_until(first_token.min(total)));
         Self {
             first_token,
@@ -77,7 +91,7 @@ impl Patience {
     /// What a limit that was reached counts as.
     pub(super) fn failure(&self) -> Failure {
         let what = if self.timer.deadline() >= self.total {
-            "the answer took longer than timeouts.total".to_owned()
+            "the whole answer took too long".to_owned()
         } else if self.last_event.is_some() {
             format!("no event for {:?}", self.idle)
         } else {
@@ -87,9 +101,9 @@ impl Patience {
     }
 }
 
-/// The first-token limit of a call: never longer than half of what the app itself waits, or the
-/// failover would come too late.
-pub(super) fn first_token_limit(configured: Duration, headers: &HeaderMap) -> Duration {
+/// Half of what the app itself is willing to wait, if it says so: whatever may still be failed over
+/// must be by then, or the original's answer would come too late.
+pub(super) fn half_of_the_apps(headers: &HeaderMap) -> Option<Duration> {
     const READ_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
     const TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
     let half_of = |name| {
@@ -99,7 +113,7 @@ pub(super) fn first_token_limit(configured: Duration, headers: &HeaderMap) -> Du
             .filter(|half| !half.is_zero())
     };
     let stated = [half_of(READ_TIMEOUT), half_of(TIMEOUT)];
-    stated.into_iter().flatten().fold(configured, Duration::min)
+    stated.into_iter().flatten().min()
 }
 
 #[cfg(test)]
@@ -115,7 +129,7 @@ mod tests {
     };
 
     fn patience() -> Patience {
-        Patience::new(clock::io_now(), &TIMEOUTS, TIMEOUTS.first_token)
+        Patience::new(clock::io_now(), &TIMEOUTS, true, None)
     }
 
     async fn end(patience: &mut Patience) -> (u64, String) {
@@ -152,23 +166,33 @@ mod tests {
         let (after, why) = end(&mut patience).await;
         assert_eq!(
             (after, why.as_str()),
-            (60, "the answer took longer than timeouts.total")
+            (60, "the whole answer took too long")
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_streamed_may_take_half_of_the_apps_time() {
+        let half = Some(Duration::from_secs(40));
+        for (stream, expected) in [(false, 40), (true, 120)] {
+            let mut patience = Patience::new(clock::io_now(), &TIMEOUTS, stream, half);
+            patience.first_token_came();
+            assert_eq!(end(&mut patience).await.0, expected, "stream: {stream}");
+        }
+    }
+
     #[test]
-    fn the_apps_own_patience_halves_the_limit() {
-        let check = |name: &'static str, value: &'static str, expected: u64| {
+    fn the_apps_own_patience_is_read_from_its_headers() {
+        let check = |name: &'static str, value: &'static str, expected: Option<u64>| {
             let mut headers = HeaderMap::new();
             headers.insert(name, http::HeaderValue::from_static(value));
-            let limit = first_token_limit(Duration::from_secs(30), &headers);
-            assert_eq!(limit, Duration::from_secs(expected), "{name}: {value}");
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(half_of_the_apps(&headers), expected, "{name}: {value}");
         };
-        check("x-stainless-read-timeout", "20.0", 10);
-        check("x-stainless-timeout", "20", 10);
-        check("x-stainless-timeout", "600", 30);
+        check("x-stainless-read-timeout", "20.0", Some(10));
+        check("x-stainless-timeout", "20", Some(10));
+        check("x-stainless-timeout", "600", Some(300));
         for odd in ["-1", "NaN", "0", "none", "1e400"] {
-            check("x-stainless-timeout", odd, 30);
+            check("x-stainless-timeout", odd, None);
         }
     }
 }

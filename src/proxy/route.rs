@@ -61,13 +61,15 @@ pub(super) fn route(head: &Parts) -> Route {
     if let Some(refusal) = refusal(head) {
         return Route::Refused(refusal);
     }
-    if head.headers.contains_key(UPGRADE) && connection_says_upgrade(head) {
-        return Route::Upgrade;
-    }
+    // Before the upgrade: a JDK client offers `h2c` with every call, which may be ignored
+    // (RFC 9110 §7.8).
     if head.method == Method::POST
         && let Some(path) = chat_path(head.uri.path())
     {
         return Route::Chat(path);
+    }
+    if head.headers.contains_key(UPGRADE) && connection_says_upgrade(head) {
+        return Route::Upgrade;
     }
     Route::Forward
 }
@@ -183,6 +185,13 @@ mod tests {
             get("/v1/realtime").header("Upgrade", "websocket"),
             &Route::Forward,
         );
+    }
+
+    #[test]
+    fn a_chat_call_that_offers_another_protocol_is_a_chat_call() {
+        let call = post("/v1/chat/completions").header("Upgrade", "h2c");
+        let call = call.header("Connection", "Upgrade, HTTP2-Settings");
+        check(call, &Route::Chat(ChatPath::ModelInBody));
     }
 
     #[test]

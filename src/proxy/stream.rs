@@ -50,8 +50,9 @@ impl<B> AnswerStream<B> {
 
 /// The body of a streamed answer.
 pub(crate) struct StreamBody<B> {
-    stream: AnswerStream<B>,
+    /// Dropped before the connection: what cancels a call is booked before anybody notices.
     books: Books,
+    stream: AnswerStream<B>,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     gather: Gather<Infallible>,
     ended: bool,
@@ -72,6 +73,8 @@ where
     ) -> Poll<Pulled<Infallible>> {
         while !*ended && stream.out.len() < ENOUGH_BYTES {
             let step = if cut.as_mut().poll(cx).is_ready() {
+                // A stop is nobody's failure.
+                books.settle_bedrock(Verdict::Cancelled);
                 Poll::Ready(Err(Failure::new(Class::Truncated, "crossfade is stopping")))
             } else {
                 stream.step(books, cx)

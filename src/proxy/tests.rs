@@ -76,7 +76,7 @@ impl Scripted {
         let mut books = Books::open(&shared, "req_test".into(), Attempt(1));
         let dispatched = books.open_bedrock("m", 0).expect("there is room");
         let timeouts = shared.snapshot.load().config.timeouts;
-        let patience = Patience::new(dispatched, &timeouts, timeouts.first_token);
+        let patience = Patience::new(dispatched, &timeouts, true, None);
         let (sender, body) = Channel::new(16);
         let events = Some(Timed {
             events: EventStream::new(body),
@@ -109,6 +109,7 @@ impl Scripted {
             words.push(match booking.event {
                 CallEvent::Dispatched { .. } => "dispatched".to_owned(),
                 CallEvent::FirstToken => "first token".to_owned(),
+                CallEvent::Refused => "refused".to_owned(),
                 CallEvent::Ended { verdict, .. } => format!("{verdict:?}"),
                 CallEvent::Original { verdict, .. } => format!("original {verdict:?}"),
             });
@@ -301,7 +302,7 @@ async fn a_refusal_is_booked_when_the_original_has_spoken() {
     ] {
         let mut call = Scripted::new();
         call.books.bedrock_failed(Fault::Refused);
-        assert_eq!(call.booked(), ["dispatched"], "not before");
+        assert_eq!(call.booked(), ["dispatched", "refused"], "no verdict yet");
         call.books.open_original();
         call.books.original_answered(status, false);
         assert_eq!(call.booked(), [format!("{verdict:?}")], "{status}");

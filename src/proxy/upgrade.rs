@@ -2,7 +2,7 @@
 //! both ways until one side leaves.
 
 use super::reply::{self, ReplyBody};
-use super::{Shared, refused_key};
+use super::{Lease, Shared, refused_key};
 use crate::drain::Phase;
 use crate::upstream::body::RequestBody;
 use crate::upstream::original::{self, Hop};
@@ -26,6 +26,7 @@ pub(super) async fn upgrade(
         return refusal;
     }
     let callers_side = head.extensions.remove::<OnUpgrade>();
+    let lease = head.extensions.remove::<Lease>();
     let body = RequestBody::Streamed(body);
     let sent = original::send(
         &shared.transport,
@@ -47,13 +48,23 @@ pub(super) async fn upgrade(
     }
     let originals_side = on(&mut response);
     if let Some(callers_side) = callers_side {
-        tokio::spawn(join(callers_side, originals_side, Arc::clone(shared)));
+        tokio::spawn(join(
+            callers_side,
+            originals_side,
+            Arc::clone(shared),
+            lease,
+        ));
     }
     response.map(|_| ReplyBody::Held(Bytes::new()))
 }
 
-/// Copies both ways until one side ends, or the process does.
-async fn join(callers_side: OnUpgrade, originals_side: OnUpgrade, shared: Arc<Shared>) {
+/// Copies both ways until one side ends, or the process does. The caller keeps its place.
+async fn join(
+    callers_side: OnUpgrade,
+    originals_side: OnUpgrade,
+    shared: Arc<Shared>,
+    _lease: Option<Lease>,
+) {
     let both = async {
         let (caller, original) = tokio::try_join!(callers_side, originals_side)?;
         let (mut caller, mut original) = (TokioIo::new(caller), TokioIo::new(original));

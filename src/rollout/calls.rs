@@ -24,6 +24,7 @@ struct Call {
     request_id: Arc<str>,
     dispatched: RuleTime,
     first_token: bool,
+    refused: bool,
     speed: Option<Speed>,
 }
 
@@ -50,8 +51,8 @@ pub(super) struct SpeedBooking {
 /// What is known of a call at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ended {
-    /// Whether its first token had come.
-    pub(super) first_token: bool,
+    /// Whether Bedrock had said anything: a first token or a refusal.
+    pub(super) heard: bool,
     /// What the end itself books.
     pub(super) booking: Option<SpeedBooking>,
 }
@@ -67,6 +68,7 @@ impl Calls {
                 request_id,
                 dispatched: at,
                 first_token: false,
+                refused: false,
                 speed: None,
             });
         }
@@ -88,6 +90,19 @@ impl Calls {
         booking
     }
 
+    /// A call was refused: from now on it can become neither fast nor slow. What it was is kept.
+    pub(super) fn refused(
+        &mut self,
+        call: CallId,
+        at: RuleTime,
+        latency: Option<&Latency>,
+    ) -> Option<SpeedBooking> {
+        let call = self.running.get_mut(&call)?;
+        let booking = latency.and_then(|latency| call.determine(at, false, latency));
+        call.refused = true;
+        booking
+    }
+
     /// A call ended; `complete` with a whole answer. None if it was not followed.
     pub(super) fn ended(
         &mut self,
@@ -99,7 +114,7 @@ impl Calls {
         let mut call = self.running.remove(&call)?;
         let booking = latency.and_then(|latency| call.determine(at, complete, latency));
         Some(Ended {
-            first_token: call.first_token,
+            heard: call.first_token || call.refused,
             booking,
         })
     }
@@ -165,9 +180,10 @@ impl Call {
     /// Whether it can still become fast or slow. One whose first token came while the rule was
     /// off never does.
     const fn is_open(&self, measure: Measure) -> bool {
+        let open = self.speed.is_none() && !self.refused;
         match measure {
-            Measure::FirstToken => self.speed.is_none() && !self.first_token,
-            Measure::Total => self.speed.is_none(),
+            Measure::FirstToken => open && !self.first_token,
+            Measure::Total => open,
         }
     }
 }

@@ -118,7 +118,11 @@ impl Evidence {
                 let booking = self.calls.first_token(call, at, latency);
                 self.book_speed(booking, looked_at);
             }
-            CallEvent::Dispatched { .. } | CallEvent::FirstToken => {}
+            CallEvent::Refused if ours => {
+                let booking = self.calls.refused(call, at, latency);
+                self.book_speed(booking, looked_at);
+            }
+            CallEvent::Dispatched { .. } | CallEvent::FirstToken | CallEvent::Refused => {}
             CallEvent::Ended {
                 verdict,
                 key,
@@ -189,7 +193,7 @@ impl Evidence {
             return;
         };
         self.book_speed(ended.booking, looked_at);
-        if verdict == Verdict::Cancelled && !ended.first_token {
+        if verdict == Verdict::Cancelled && !ended.heard {
             self.bedrock.count(at, Count::Abandoned);
         }
     }

@@ -20,6 +20,8 @@ const FOREIGN_TEXT: usize = 128;
 pub struct Call<'a> {
     /// Names the call everywhere.
     pub request_id: &'a str,
+    /// What the original calls it, if it was asked and said so.
+    pub original_request_id: Option<&'a str>,
     /// The model that the app asked for.
     pub model: &'a str,
     /// The model that Bedrock was asked for, if it was.
@@ -115,6 +117,7 @@ impl Call<'_> {
         tracing::info!(
             event = "call",
             request_id = cut(self.request_id),
+            original_request_id = self.original_request_id.map(cut),
             arm = arm.name(),
             model = cut(self.model),
             bedrock_model = self.bedrock_model,

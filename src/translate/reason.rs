@@ -127,6 +127,8 @@ reasons! {
     ContentEncoding = "content_encoding",
     /// The proxy: a larger body than is held.
     RequestSize = "request_size",
+    /// The proxy: a body that takes long to arrive is not waited for.
+    SlowBody = "slow_body",
     /// The proxy: a model that nothing is mapped to.
     UnmappedModel = "unmapped_model",
 }

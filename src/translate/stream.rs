@@ -47,9 +47,10 @@ impl StreamWriter {
             .push(event, &self.identity, &mut |piece| frame.write(&piece, out))
     }
 
-    /// Whether anything was written: from then on no other provider can answer the call.
+    /// Whether a content or tool chunk was written: from then on no other provider can answer the
+    /// call. Role and reason to finish alone do not commit.
     pub const fn committed(&self) -> bool {
-        self.frame.started
+        self.frame.committed
     }
 
     /// Whether the answer is complete: the reason to stop came, only its usage may follow.
@@ -101,6 +102,8 @@ struct Frame {
     legacy: bool,
     /// Whether the role was told.
     started: bool,
+    /// Whether content or a call was.
+    committed: bool,
 }
 
 impl Frame {
@@ -121,10 +124,12 @@ impl Frame {
             },
             legacy: shape.mode == Mode::LegacyFunction,
             started: false,
+            committed: false,
         }
     }
 
     fn write(&mut self, piece: &Piece<'_>, out: &mut Vec<u8>) {
+        self.committed |= !matches!(piece, Piece::Finish(_));
         if !self.started {
             self.started = true;
             // An answer that begins with a call has no content, unless text follows.

@@ -150,6 +150,8 @@ impl Bedrock {
                 ));
             }
             Standing::Missing(why) => {
+                // The whole story is in the log of the look-up; each call repeats its first line.
+                let why = why.lines().next().unwrap_or_default();
                 return Err(Failure::new(
                     Class::Config,
                     format!("no AWS credentials: {why}"),

@@ -98,12 +98,16 @@ fn poll_data(
 pub(crate) struct Sample {
     copy: Vec<u8>,
     limit: usize,
-    done: Option<Box<dyn FnOnce(Vec<u8>) + Send>>,
+    done: Option<TakeCopy>,
 }
 
+/// What takes the copy; none of a body that has none.
+type TakeCopy = Box<dyn FnOnce(Option<Vec<u8>>) + Send>;
+
 impl Sample {
-    /// A copy of at most `limit` bytes; a longer body is not handed over.
-    pub(crate) fn new(limit: usize, done: impl FnOnce(Vec<u8>) + Send + 'static) -> Self {
+    /// A copy of at most `limit` bytes; of a longer or broken body it is only told that there is
+    /// none.
+    pub(crate) fn new(limit: usize, done: impl FnOnce(Option<Vec<u8>>) + Send + 'static) -> Self {
         Self {
             copy: Vec::new(),
             limit,
@@ -123,13 +127,22 @@ impl Sample {
     }
 
     fn spoil(&mut self) {
-        self.done = None;
         self.copy = Vec::new();
+        if let Some(done) = self.done.take() {
+            done(None);
+        }
     }
 
     fn hand_over(&mut self) {
         if let Some(done) = self.done.take() {
-            done(std::mem::take(&mut self.copy));
+            done(Some(std::mem::take(&mut self.copy)));
         }
+    }
+}
+
+impl Drop for Sample {
+    /// A body that was left unread has no copy either.
+    fn drop(&mut self) {
+        self.spoil();
     }
 }

@@ -14,6 +14,8 @@ use aws_config::BehaviorVersion;
 use aws_config::Region;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use std::sync::Arc;
@@ -95,7 +97,10 @@ impl Keyring {
 async fn keep_fresh(keyring: Arc<Keyring>, region: String, metrics: Arc<Metrics>) {
     let mut failures = 0_u32;
     loop {
-        let wait = match resolve(&region).await {
+        let asked = clock::io_now();
+        let answer = tokio::time::timeout(PATIENCE, resolve(&region)).await;
+        let answer = answer.unwrap_or_else(|_| Err("the credential chain hangs".to_owned()));
+        let wait = match answer {
             Ok(keys) => {
                 failures = 0;
                 let wait = refresh_in(&keys);
@@ -131,16 +136,19 @@ async fn keep_fresh(keyring: Arc<Keyring>, region: String, metrics: Arc<Metrics>
         };
         // A storm of refused calls refreshes once in REFRESH_GAP.
         let _ = tokio::time::timeout(wait, keyring.refresh.notified()).await;
-        if wait > REFRESH_GAP {
-            tokio::time::sleep(REFRESH_GAP).await;
-        }
+        tokio::time::sleep_until(asked + wait.min(REFRESH_GAP)).await;
     }
 }
 
 async fn resolve(region: &str) -> Result<Credentials, String> {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+    let http =
+        aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
+            let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+            connector.set_connector_settings(settings.cloned());
+            connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+            let tls = Provider::Rustls(CryptoMode::Ring);
+            connector.tls_provider(tls).build()
+        });
     let config = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
         .http_client(http)
@@ -172,6 +180,9 @@ fn retry_in(failures: u32) -> Duration {
 
 /// The SDK's own caches refresh that long before the expiry.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
+
+/// A provider of credentials that says nothing for so long is asked again later.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Never hammer the metadata service, whatever expiry it states.
 const SHORTEST: Duration = Duration::from_secs(30);

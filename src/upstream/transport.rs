@@ -97,13 +97,13 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 impl Connector {
     async fn connect(self, target: Uri) -> Result<Connection, BoxError> {
         let timeout = Duration::from_millis(self.timeout_ms.load(Ordering::Relaxed));
-        match tokio::time::timeout(timeout, self.open(target)).await {
+        match tokio::time::timeout(timeout, self.open(target, timeout)).await {
             Ok(result) => result,
             Err(_) => Err(format!("no connection within {timeout:?}").into()),
         }
     }
 
-    async fn open(self, target: Uri) -> Result<Connection, BoxError> {
+    async fn open(self, target: Uri, timeout: Duration) -> Result<Connection, BoxError> {
         let encrypted = target.scheme() == Some(&http::uri::Scheme::HTTPS);
         // Only TLS goes through a proxy: a plain-HTTP provider is an emulator or a VPC endpoint.
         let proxy = if encrypted {
@@ -112,9 +112,9 @@ impl Connector {
             None
         };
         let tcp = match proxy {
-            None => tcp_connector().call(target.clone()).await?,
+            None => tcp_connector(timeout).call(target.clone()).await?,
             Some(proxy) => {
-                let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp_connector());
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp_connector(timeout));
                 if let Some(auth) = proxy.basic_auth() {
                     tunnel = tunnel.with_auth(auth.clone());
                 }
@@ -166,8 +166,10 @@ impl Service<Uri> for Opened {
     }
 }
 
-fn tcp_connector() -> HttpConnector {
+fn tcp_connector(timeout: Duration) -> HttpConnector {
     let mut connector = HttpConnector::new();
+    // Shared out among a host's addresses, so that a dead one leaves time for the next.
+    connector.set_connect_timeout(Some(timeout));
     connector.enforce_http(false);
     connector.set_nodelay(true);
     connector.set_keepalive(Some(TCP_KEEPALIVE));

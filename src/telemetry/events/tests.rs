@@ -49,6 +49,7 @@ const PART: Part = Part {
 
 const CALL: Call<'static> = Call {
     request_id: "req-1",
+    original_request_id: None,
     model: "gpt-4o-mini",
     bedrock_model: Some("amazon.nova-lite-v1:0"),
     eligibility: Eligibility::Eligible,
