@@ -27,10 +27,12 @@ use serde::Serialize;
 use standing::{State, plan};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use task::Task;
 use tokio::sync::watch as watch_channel;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 mod saved;
 mod standing;
@@ -52,6 +54,10 @@ pub const BOOKINGS_PER_CALL: usize = 3;
 /// Room in the queue beyond what Bedrock calls reserve: the original's bookings, which may be
 /// dropped.
 const SPARE_BOOKINGS: usize = 4_096;
+
+/// How often bookings are taken in. Room for them is reserved, so none is lost meanwhile; the
+/// rules look every 5 s.
+const SWEEP: Duration = Duration::from_millis(100);
 
 /// Commands that wait; people give few.
 const COMMANDS: usize = 16;
@@ -143,6 +149,8 @@ pub fn start(setup: Setup) -> Controller {
         changes,
     };
     let ticker = clock.ticker();
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let out = snapshot;
     let mut task = Task {
         clock,
@@ -151,6 +159,7 @@ pub fn start(setup: Setup) -> Controller {
         out,
         published,
         bookings: booked,
+        sweep,
         requests: requested,
         updates,
         state,

@@ -148,7 +148,6 @@ async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch, 
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(MAX_HEAD_BYTES)
-        .max_headers(MAX_HEADERS)
         .preserve_header_case(true)
         .auto_date_header(false)
         .pipeline_flush(true)
@@ -205,11 +204,9 @@ impl<F: Future<Output = Response<ReplyBody>>> Future for Unpanicking<F> {
 /// while: 75 s is nginx' own for those.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Room for the longest tokens and cookies; providers accept no more.
+/// Room for the longest tokens and cookies; providers accept no more. The number of headers is
+/// hyper's own limit, 100: stating another makes it allocate for each message.
 const MAX_HEAD_BYTES: usize = 64 << 10;
-
-/// hyper's own limit, stated.
-const MAX_HEADERS: usize = 100;
 
 /// How long nobody is accepted after a failure to accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

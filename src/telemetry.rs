@@ -27,6 +27,9 @@ pub const FILTER_VARIABLES: [&str; 2] = ["CROSSFADE_LOG", "RUST_LOG"];
 /// How many lines wait for a slow reader of stderr; about 4 MB of call lines.
 const QUEUE_LINES: usize = 8_192;
 
+/// How long lines are gathered under load; the first after a quiet time is written at once.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// How long the end of the process waits for a reader that does not read.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -102,15 +105,31 @@ enum Item {
     Flush(SyncSender<()>),
 }
 
+/// Writes what comes, all that waits with one call. After each write it pauses: a line that comes
+/// meanwhile wakes nobody, which is most of what a line costs under load.
 fn write_lines(lines: &Receiver<Item>) {
     let mut stderr = io::stderr();
-    for item in lines {
-        match item {
-            // Nowhere is left to report that stderr cannot be written.
-            Item::Line(line) => drop(stderr.write_all(&line)),
-            Item::Flush(done) => drop((stderr.flush(), done.send(()))),
+    let mut batch = Vec::new();
+    while let Ok(first) = lines.recv() {
+        for item in std::iter::once(first).chain(lines.try_iter()) {
+            match item {
+                Item::Line(line) => batch.extend_from_slice(&line),
+                Item::Flush(done) => {
+                    write_batch(&mut stderr, &mut batch);
+                    // Whoever asked may have stopped waiting.
+                    let _ = done.send(());
+                }
+            }
         }
+        write_batch(&mut stderr, &mut batch);
+        std::thread::park_timeout(PAUSE);
     }
+}
+
+fn write_batch(stderr: &mut io::Stderr, batch: &mut Vec<u8>) {
+    // Nowhere is left to report that stderr cannot be written.
+    let _ = stderr.write_all(batch);
+    batch.clear();
 }
 
 /// Hands each line to the writer's thread without waiting.

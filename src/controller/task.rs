@@ -15,9 +15,7 @@ use crate::telemetry::metrics::Metrics;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
-
-/// Bookings that are taken in between two looks at everything else.
-const BATCH: usize = 256;
+use tokio::time::Interval;
 
 /// The owner of the rollout.
 #[derive(Debug)]
@@ -29,6 +27,9 @@ pub(super) struct Task {
     /// Wakes who waits for a publication.
     pub(super) published: watch::Sender<()>,
     pub(super) bookings: mpsc::Receiver<Booking>,
+    /// When bookings are taken in between two ticks: waking for each would cost a call more than
+    /// its booking does.
+    pub(super) sweep: Interval,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) updates: mpsc::Receiver<Event>,
     pub(super) state: State,
@@ -41,7 +42,7 @@ enum Came {
     Request(Option<Request>),
     Update(Event),
     Beat(Beat),
-    Booking(Booking),
+    Sweep,
 }
 
 impl Task {
@@ -62,7 +63,7 @@ impl Task {
                 }
                 Some(event) = self.updates.recv() => Came::Update(event),
                 beat = self.ticker.beat() => Came::Beat(beat),
-                Some(booking) = self.bookings.recv() => Came::Booking(booking),
+                _ = self.sweep.tick() => Came::Sweep,
             };
             self.take(came);
         }
@@ -101,8 +102,8 @@ impl Task {
                 self.beat(beat);
                 self.settle(true);
             }
-            Came::Booking(first) => {
-                if self.book(first, BATCH) {
+            Came::Sweep => {
+                if self.sweep() {
                     self.settle(true);
                 }
             }
@@ -128,10 +129,10 @@ impl Task {
         }
     }
 
-    /// Takes in a booking and up to `more` that wait behind it; tells whether anything changed.
-    fn book(&mut self, first: Booking, more: usize) -> bool {
-        let mut changed = self.input(Input::Booking(first));
-        for _ in 0..more {
+    /// Takes in the bookings that wait; tells whether anything changed.
+    fn sweep(&mut self) -> bool {
+        let mut changed = false;
+        for _ in 0..self.bookings.len() {
             let Ok(booking) = self.bookings.try_recv() else {
                 break;
             };
@@ -143,10 +144,7 @@ impl Task {
     /// A second has passed. What was booked before a tick of the rules is judged by it.
     fn beat(&mut self, beat: Beat) {
         if beat.rules {
-            let waiting = self.bookings.len();
-            if let Ok(first) = self.bookings.try_recv() {
-                self.book(first, waiting);
-            }
+            self.sweep();
             self.input(Input::Tick { unix_ms: unix_ms() });
             self.state.saved.look();
         }
@@ -154,10 +152,7 @@ impl Task {
     }
 
     fn stop(&mut self, reply: Option<oneshot::Sender<()>>) {
-        let waiting = self.bookings.len();
-        if let Ok(first) = self.bookings.try_recv() {
-            self.book(first, waiting);
-        }
+        self.sweep();
         self.state.stopping = Some(Stopping(reply));
         self.settle(true);
     }

@@ -46,7 +46,6 @@ impl Transport {
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_MAX_IDLE)
             .http1_preserve_header_case(true)
-            .http1_max_headers(MAX_RESPONSE_HEADERS)
             .set_host(false)
             .build(connector);
         let transport = Self {
@@ -208,9 +207,6 @@ const POOL_IDLE: Duration = Duration::from_secs(60);
 
 /// Unused connections kept for one provider; more are closed when they become idle.
 const POOL_MAX_IDLE: usize = 256;
-
-/// Above hyper's own 100: what the original says is not ours to refuse.
-const MAX_RESPONSE_HEADERS: usize = 256;
 
 /// Finds peers that vanished without a word.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
