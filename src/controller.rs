@@ -2,7 +2,7 @@
 //!
 //! In come bookings of the data path, commands of people, configurations of the watcher and beats
 //! of the rule clock; out goes one [`Snapshot`] behind one `ArcSwap`, replaced whole at every
-//! change. Decisions are made by [`rollout::Machine`](crate::rollout::Machine); this module gives
+//! change. Decisions are made by [`rollout::Machine`]; this module gives
 //! them time, memory and effect, in this order: what lowers the share is in force at once, then
 //! the state file is written, then it is reported (log, metrics, status, the answer to a command).
 //! Whatever is not written yet holds the share at 0, so nothing that raises it precedes the disk

@@ -104,15 +104,15 @@ async fn keep_fresh(keyring: Arc<Keyring>, region: String, metrics: Arc<Metrics>
             Ok(keys) => {
                 failures = 0;
                 let wait = refresh_in(&keys);
+                keyring
+                    .standing
+                    .store(Arc::new(Standing::Held(Identity::Keys(keys))));
                 let detail = format!("AWS credentials found; next look in {} s", wait.as_secs());
                 Process::Credentials {
                     healthy: true,
                     detail: &detail,
                 }
                 .emit(&metrics);
-                keyring
-                    .standing
-                    .store(Arc::new(Standing::Held(Identity::Keys(keys))));
                 wait
             }
             Err(why) => {
