@@ -73,15 +73,6 @@ impl Config {
             ("listen", self.listen != new.listen),
             ("admin", self.admin != new.admin),
             ("state", self.state != new.state),
-            ("bedrock.region", self.bedrock.region != new.bedrock.region),
-            (
-                "limits.buffered",
-                self.limits.buffered != new.limits.buffered,
-            ),
-            (
-                "limits.in_flight",
-                self.limits.in_flight != new.limits.in_flight,
-            ),
             (
                 "limits.connections",
                 self.limits.connections != new.limits.connections,
@@ -102,11 +93,7 @@ impl Config {
         self.listen.clone_from(&running.listen);
         self.admin = running.admin;
         self.state.clone_from(&running.state);
-        self.bedrock.region.clone_from(&running.bedrock.region);
-        self.limits = Limits {
-            body: self.limits.body,
-            ..running.limits
-        };
+        self.limits.connections = running.limits.connections;
         match resolve::public_listener(&self.listen, self.callers.as_deref()) {
             Some(problem) => Err(problem.into()),
             None => Ok(self),

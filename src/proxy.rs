@@ -18,16 +18,16 @@ use crate::upstream::original::{self, Hop};
 use crate::upstream::transport::Transport;
 use arc_swap::ArcSwap;
 use forward::ForwardBody;
-use hold::Budget;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use quota::Quota;
 use reply::ReplyBody;
 use route::Route;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 mod ask;
 mod books;
@@ -38,6 +38,7 @@ mod gate;
 mod gather;
 mod hold;
 mod patience;
+mod quota;
 pub(crate) mod reply;
 mod route;
 mod stream;
@@ -68,14 +69,14 @@ pub(crate) struct Shared {
     clock: RuleClock,
     transport: Transport,
     bedrock: Bedrock,
-    budget: Budget,
-    in_flight: Arc<Semaphore>,
+    held_bytes: Quota,
+    in_flight: Quota,
     drain: Watch,
     last_sample_ms: AtomicU64,
 }
 
 impl Shared {
-    /// Joins the parts. The limits are those of the configuration at the start.
+    /// Joins the parts.
     pub(crate) fn new(
         snapshot: Arc<ArcSwap<Snapshot>>,
         bookings: mpsc::Sender<Booking>,
@@ -85,16 +86,15 @@ impl Shared {
         bedrock: Bedrock,
         drain: Watch,
     ) -> Self {
-        let limits = snapshot.load().config.limits;
         Self {
             snapshot,
             bookings,
-            budget: Budget::new(limits.buffered, Arc::clone(&metrics)),
+            held_bytes: Quota::default(),
             metrics,
             clock,
             transport,
             bedrock,
-            in_flight: Arc::new(Semaphore::new(limits.in_flight)),
+            in_flight: Quota::default(),
             drain,
             last_sample_ms: AtomicU64::new(0),
         }

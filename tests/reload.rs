@@ -1,6 +1,7 @@
 //! Editing rollout.yaml while calls run.
 
 use crate::support::World;
+use crossfade::demo::emulator::bedrock::Behaviour;
 use http::{Request, StatusCode};
 use serde_json::json;
 use std::fs;
@@ -151,4 +152,24 @@ async fn the_admin_port_keeps_browsers_of_other_sites_out() {
         StatusCode::OK
     );
     assert!(world.snapshot().latched);
+}
+
+#[tokio::test]
+async fn a_changed_limit_counts_for_the_next_call() {
+    let mut world = World::with("rollout: { percent: 100, sticky: none }\n").await;
+    world.bedrock.once(Behaviour::Hold { after: 3 });
+    let held = world.begun_stream().await;
+    assert_eq!(world.chat(json!({})).await.arm(), "bedrock");
+    let generation = world.snapshot().files.generation;
+    world.write_config("rollout: { percent: 100, sticky: none }\nlimits: { in_flight: 1 }\n");
+    let now = world
+        .wait_for(|now| now.files.generation > generation && !now.percent.is_zero())
+        .await;
+    assert_eq!(now.files.restart_needed, Vec::<&str>::new());
+    let answer = world.chat(json!({})).await;
+    assert_eq!(
+        (answer.arm(), answer.header("x-crossfade-reason")),
+        ("original", "busy")
+    );
+    drop(held);
 }

@@ -9,6 +9,7 @@
 //! lost and none waits; with no room left the call stays.
 
 use super::Shared;
+use super::quota::Taken;
 use crate::clock;
 use crate::outcome::{Arm, Attempt, Booking, CallEvent, CallId, Fault, Verdict};
 use crate::telemetry::events::{Call, Part, Tokens};
@@ -16,7 +17,6 @@ use crate::telemetry::metrics::{Eligibility, FailoverOutcome, Held};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::OwnedPermit;
 use tokio::time::Instant;
 
@@ -64,7 +64,7 @@ struct BedrockPart {
 #[derive(Debug)]
 struct Place {
     _in_flight: Held,
-    _permit: OwnedSemaphorePermit,
+    _taken: Taken,
 }
 
 /// The room that a Bedrock call reserved with the controller.
@@ -108,11 +108,16 @@ impl Books {
         }
     }
 
-    /// Takes a place in flight and reports the dispatch to Bedrock. `None`: there is no place, or
+    /// Takes one of `limit` places in flight and reports the dispatch to Bedrock. `None`: there is no place, or
     /// no room for the bookings. Otherwise the moment of the dispatch.
-    pub(super) fn open_bedrock(&mut self, model_id: &str, key: u64) -> Option<Instant> {
+    pub(super) fn open_bedrock(
+        &mut self,
+        model_id: &str,
+        key: u64,
+        limit: usize,
+    ) -> Option<Instant> {
         let shared = &self.shared;
-        let permit = Arc::clone(&shared.in_flight).try_acquire_owned().ok()?;
+        let taken = shared.in_flight.take(1, limit)?;
         let bookings = if self.forced {
             None
         } else {
@@ -128,7 +133,7 @@ impl Books {
             bookings,
             place: Some(Place {
                 _in_flight: shared.metrics.in_flight(Arm::Bedrock),
-                _permit: permit,
+                _taken: taken,
             }),
         });
         Some(dispatched)

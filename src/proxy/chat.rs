@@ -64,7 +64,12 @@ pub(super) async fn chat(
     let snapshot = shared.snapshot.load_full();
     books.attempt = snapshot.attempt;
     let decision = decide::decide(&snapshot, &path, &head.headers, &held.bytes, draw());
-    let dispatched = begin(shared, &mut books, &decision);
+    let dispatched = begin(
+        shared,
+        &mut books,
+        &decision,
+        snapshot.config.limits.in_flight,
+    );
     match decision.course {
         Course::RefuseForced => {
             books.status = Some(StatusCode::CONFLICT.as_u16());
@@ -115,7 +120,7 @@ enum Held {
 
 /// Reads the body, or finds out why the call stays.
 async fn hold(shared: &Shared, config: &Config, body: Incoming, books: &mut Books) -> Held {
-    let (reason, read, rest) = match hold::read(&shared.budget, body, config.limits.body).await {
+    let (reason, read, rest) = match hold::read(shared, body, &config.limits).await {
         Read::Whole(held) => return Held::Whole(held),
         Read::TooLarge(read, rest) => (Reason::RequestSize, read, rest),
         Read::NoRoom(read, rest) => (Reason::Busy, read, rest),
@@ -133,9 +138,9 @@ async fn hold(shared: &Shared, config: &Config, body: Incoming, books: &mut Book
     Held::Stays(RequestBody::Resumed { read, rest })
 }
 
-/// Takes a place in flight for a call that is to go, and notes what was decided. None: the call
+/// Takes one of `limit` places in flight for a call that is to go, and notes what was decided. None: the call
 /// stays, for want of a place too. Otherwise the moment of the dispatch.
-fn begin(shared: &Shared, books: &mut Books, decision: &Decision) -> Option<Instant> {
+fn begin(shared: &Shared, books: &mut Books, decision: &Decision, limit: usize) -> Option<Instant> {
     if let Some(model) = &decision.model {
         books.model.clone_from(model);
     }
@@ -148,7 +153,7 @@ fn begin(shared: &Shared, books: &mut Books, decision: &Decision) -> Option<Inst
             Err(Reason::Starting)
         } else {
             books
-                .open_bedrock(&go.mapping.target.model_id, go.key)
+                .open_bedrock(&go.mapping.target.model_id, go.key, limit)
                 .ok_or(Reason::Busy)
         };
         match place {

@@ -1,37 +1,18 @@
 //! Reads a chat body, so that the call can be split and, if need be, asked again.
 //!
 //! A body is held only within two limits: its own (`limits.body`) and the process's
-//! (`limits.buffered`, reserved before the bytes are read). Over either, what was read goes on to
+//! (`limits.buffered`, taken as the bytes arrive). Over either, what was read goes on to
 //! the original with the rest streaming after it.
 
+use super::Shared;
+use super::quota::Taken;
 use crate::clock;
-use crate::telemetry::metrics::{Held, Metrics};
+use crate::config::Limits;
+use crate::telemetry::metrics::Held;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// The process's budget for held bodies, in KiB.
-#[derive(Clone, Debug)]
-pub(super) struct Budget {
-    kib: Arc<Semaphore>,
-    metrics: Arc<Metrics>,
-}
-
-impl Budget {
-    /// A budget of `bytes`.
-    pub(super) fn new(bytes: usize, metrics: Arc<Metrics>) -> Self {
-        let kib = Arc::new(Semaphore::new((bytes / KIB).min(Semaphore::MAX_PERMITS)));
-        Self { kib, metrics }
-    }
-
-    fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let kib = u32::try_from(bytes.div_ceil(KIB)).ok()?;
-        Arc::clone(&self.kib).try_acquire_many_owned(kib).ok()
-    }
-}
 
 /// A body that is held, and the room that it takes.
 #[derive(Debug)]
@@ -45,7 +26,7 @@ pub(super) struct HeldBody {
 /// The room that a held body takes, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Room {
-    _kib: OwnedSemaphorePermit,
+    _bytes: Taken,
     _shown: Held,
 }
 
@@ -65,43 +46,40 @@ pub(super) enum Read {
 }
 
 /// Reads `body`, whose length may be known from its head.
-pub(super) async fn read(budget: &Budget, mut body: Incoming, limit: usize) -> Read {
+pub(super) async fn read(shared: &Shared, mut body: Incoming, limits: &Limits) -> Read {
     let size = body.size_hint();
-    if size.lower() > limit as u64 {
+    if size.lower() > limits.body as u64 {
         return Read::TooLarge(Bytes::new(), body);
     }
-    // A chunked body's length is not known: room is reserved as it grows.
-    let expected = usize::try_from(size.exact().unwrap_or(0))
-        .unwrap_or(limit)
-        .max(KIB);
-    let Some(mut room) = budget.reserve(expected) else {
+    let expected = usize::try_from(size.lower()).unwrap_or(0);
+    let Some(mut room) = shared.held_bytes.take(0, limits.buffered) else {
         return Read::NoRoom(Bytes::new(), body);
     };
-    let mut reserved = expected;
     let until = clock::io_now() + PATIENCE;
     let mut bytes = Gathered::Nothing;
     loop {
         let data = match tokio::time::timeout_at(until, body.frame()).await {
             Ok(None) => {
                 let bytes = bytes.freeze();
-                let _shown = budget.metrics.buffered(bytes.len());
-                let room = Room { _kib: room, _shown };
+                let _shown = shared.metrics.buffered(bytes.len());
+                let room = Room {
+                    _bytes: room,
+                    _shown,
+                };
                 return Read::Whole(HeldBody { bytes, room });
             }
             Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             Ok(Some(Err(_))) => return Read::Broken,
             Err(_) => return Read::Slow(bytes.freeze(), body),
         };
+        // Room is taken for what is there, not for what a head claims.
+        let fits = room.grow(data.len(), limits.buffered);
         bytes.add(data, expected);
-        if bytes.len() > limit {
+        if bytes.len() > limits.body {
             return Read::TooLarge(bytes.freeze(), body);
         }
-        if bytes.len() > reserved {
-            match budget.reserve(reserved) {
-                Some(more) => room.merge(more),
-                None => return Read::NoRoom(bytes.freeze(), body),
-            }
-            reserved *= 2;
+        if !fits {
+            return Read::NoRoom(bytes.freeze(), body);
         }
     }
 }
@@ -146,8 +124,6 @@ impl Gathered {
         }
     }
 }
-
-const KIB: usize = 1024;
 
 /// A body that takes longer is not waited for: the original gets it as it comes, as it would at
 /// 0 %, and the room is free for others. 32 MiB take that long at 9 Mbit/s.

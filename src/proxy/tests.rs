@@ -74,7 +74,7 @@ impl Scripted {
         let drain = crate::drain::Drain::default();
         let (shared, bookings) = shared(drain.watch());
         let mut books = Books::open(&shared, "req_test".into(), Attempt(1));
-        let dispatched = books.open_bedrock("m", 0).expect("there is room");
+        let dispatched = books.open_bedrock("m", 0, 1).expect("there is room");
         let timeouts = shared.snapshot.load().config.timeouts;
         let patience = Patience::new(dispatched, &timeouts, true, None);
         let (sender, body) = Channel::new(16);
@@ -322,10 +322,10 @@ async fn with_no_room_for_the_bookings_a_call_stays() {
     let mut open = Vec::new();
     for _ in 0..5 {
         let mut books = Books::open(&shared, "req_test".into(), Attempt(1));
-        assert!(books.open_bedrock("m", 0).is_some());
+        assert!(books.open_bedrock("m", 0, 100).is_some());
         open.push(books);
     }
     // Sixteen places, three to a call.
     let mut books = Books::open(&shared, "req_test".into(), Attempt(1));
-    assert!(books.open_bedrock("m", 0).is_none());
+    assert!(books.open_bedrock("m", 0, 100).is_none());
 }
