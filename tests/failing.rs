@@ -4,7 +4,6 @@ use crate::support::World;
 use crossfade::demo::emulator::bedrock::{Behaviour, ErrorKind, ExceptionKind};
 use crossfade::demo::emulator::{Ended, openai};
 use http::StatusCode;
-use http_body_util::BodyExt;
 use serde_json::json;
 
 fn error(kind: ErrorKind) -> Behaviour {
@@ -279,13 +278,6 @@ async fn above_the_limit_in_flight_a_call_stays() {
         (answer.arm(), answer.header("x-crossfade-reason")),
         ("original", "busy")
     );
-    world.bedrock.release();
-    let rest = held
-        .into_body()
-        .collect()
-        .await
-        .expect("a whole answer")
-        .to_bytes();
-    assert!(rest.ends_with(b"data: [DONE]\n\n"));
+    world.finishes(held).await;
     assert_eq!(world.chat(json!({})).await.arm(), "bedrock");
 }

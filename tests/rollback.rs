@@ -3,7 +3,6 @@
 use crate::support::{World, chat_request};
 use crossfade::controller::Verb;
 use crossfade::demo::emulator::bedrock::{Behaviour, ErrorKind};
-use http_body_util::BodyExt;
 use serde_json::json;
 
 fn down() -> Behaviour {
@@ -135,14 +134,7 @@ async fn streams_in_flight_finish_when_a_rollback_comes() {
         .await
         .expect("it works in every state");
     assert_eq!(world.reach_bedrock().await, 0);
-    world.bedrock.release();
-    let rest = held
-        .into_body()
-        .collect()
-        .await
-        .expect("a whole answer")
-        .to_bytes();
-    assert!(rest.ends_with(b"data: [DONE]\n\n"));
+    world.finishes(held).await;
 }
 
 #[tokio::test]

@@ -196,6 +196,13 @@ impl World {
         response
     }
 
+    /// Lets Bedrock go on: a stream that it held must come to its proper end.
+    pub(crate) async fn finishes(&self, held: Response<Incoming>) {
+        self.bedrock.release();
+        let rest = held.into_body().collect().await.expect("a whole answer");
+        assert!(rest.to_bytes().ends_with(b"data: [DONE]\n\n"));
+    }
+
     /// A call of the admin port.
     pub(crate) async fn admin(&self, request: Request<Full<Bytes>>) -> Answer {
         Answer::read(open(self.app().admin(), request).await).await

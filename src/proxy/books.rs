@@ -108,8 +108,8 @@ impl Books {
         }
     }
 
-    /// Takes one of `limit` places in flight and reports the dispatch to Bedrock. `None`: there is no place, or
-    /// no room for the bookings. Otherwise the moment of the dispatch.
+    /// Takes one of `limit` places in flight and reports the dispatch to Bedrock. `None`: there is
+    /// no place, or no room for the bookings. Otherwise the moment of the dispatch.
     pub(super) fn open_bedrock(
         &mut self,
         model_id: &str,
@@ -228,11 +228,6 @@ impl Books {
         if let (call, Some(permit)) = (bookings.call, bookings.first_token.take()) {
             permit.send(self.booking(call, CallEvent::Refused));
         }
-    }
-
-    /// Bedrock failed after the commit point.
-    pub(super) fn bedrock_broke(&mut self, verdict: Verdict) {
-        self.settle_bedrock(verdict);
     }
 
     /// The original is asked now.

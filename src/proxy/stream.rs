@@ -83,7 +83,7 @@ where
                 Poll::Ready(Ok(more)) => *ended = !more,
                 Poll::Ready(Err(failure)) => {
                     tracing::warn!(request_id = &*books.request_id, why = %failure, "a stream broke");
-                    books.bedrock_broke(verdict_after_commit(failure.fault));
+                    books.settle_bedrock(verdict_after_commit(failure.fault));
                     stream.out.extend_from_slice(&interrupted().sse_frame());
                     *ended = true;
                 }
