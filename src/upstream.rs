@@ -13,6 +13,7 @@ pub(crate) mod body;
 pub(crate) mod credentials;
 pub(crate) mod frames;
 pub(crate) mod original;
+mod resolve;
 pub(crate) mod transport;
 
 /// Why Bedrock did not answer a call, and what that counts as.

@@ -6,6 +6,7 @@
 //! start, so that a sidecar that needs none answers at once.
 
 use super::body::RequestBody;
+use super::resolve::Resolver;
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
@@ -39,6 +40,7 @@ impl Transport {
         let connector = Connector {
             matcher: Arc::new(Matcher::from_env()),
             tls: Arc::new(OnceCell::new()),
+            resolver: Resolver::default(),
             timeout_ms: Arc::clone(&connect_timeout_ms),
         };
         let client = Client::builder(TokioExecutor::new())
@@ -87,6 +89,7 @@ impl fmt::Debug for Transport {
 struct Connector {
     matcher: Arc<Matcher>,
     tls: Arc<OnceCell<Arc<rustls::ClientConfig>>>,
+    resolver: Resolver,
     timeout_ms: Arc<AtomicU64>,
 }
 
@@ -111,9 +114,9 @@ impl Connector {
             None
         };
         let tcp = match proxy {
-            None => tcp_connector(timeout).call(target.clone()).await?,
+            None => self.tcp(timeout).call(target.clone()).await?,
             Some(proxy) => {
-                let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp_connector(timeout));
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), self.tcp(timeout));
                 if let Some(auth) = proxy.basic_auth() {
                     tunnel = tunnel.with_auth(auth.clone());
                 }
@@ -127,6 +130,16 @@ impl Connector {
         HttpsConnector::from((Opened(Some(tcp)), Arc::clone(tls)))
             .call(target)
             .await
+    }
+
+    fn tcp(&self, timeout: Duration) -> HttpConnector<Resolver> {
+        let mut connector = HttpConnector::new_with_resolver(self.resolver.clone());
+        // Shared out among a host's addresses, so that a dead one leaves time for the next.
+        connector.set_connect_timeout(Some(timeout));
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_keepalive(Some(TCP_KEEPALIVE));
+        connector
     }
 }
 
@@ -163,16 +176,6 @@ impl Service<Uri> for Opened {
                 .ok_or_else(|| std::io::ErrorKind::NotConnected.into()),
         )
     }
-}
-
-fn tcp_connector(timeout: Duration) -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    // Shared out among a host's addresses, so that a dead one leaves time for the next.
-    connector.set_connect_timeout(Some(timeout));
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_keepalive(Some(TCP_KEEPALIVE));
-    connector
 }
 
 /// The TLS settings with the system's certificates, or `SSL_CERT_FILE`'s.
