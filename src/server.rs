@@ -29,6 +29,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, mpsc};
 
+mod stall;
+
+use stall::Unstalled;
+
 /// An open port.
 #[derive(Debug)]
 pub(crate) enum Listener {
@@ -151,7 +155,7 @@ async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch, 
         .preserve_header_case(true)
         .auto_date_header(false)
         .pipeline_flush(true)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Unstalled::new(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let closing = drain.clone().reached(Phase::Closing);
