@@ -144,8 +144,8 @@ async fn forward(shared: &Arc<Shared>, head: Parts, body: Incoming) -> Response<
             })
         }
         Err(why) => {
-            tracing::warn!(why, "the original could not be asked");
-            reply::unreachable()
+            tracing::warn!(%why, "the original gave no answer");
+            reply::unanswered(&why)
         }
     }
 }

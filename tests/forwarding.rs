@@ -294,6 +294,20 @@ async fn a_caller_that_leaves_cancels_the_originals_call() {
 }
 
 #[tokio::test]
+async fn an_upload_that_the_caller_breaks_is_no_failure_of_the_originals() {
+    let world = World::at(0).await;
+    let request = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n\
+                   Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   2\r\n{}\r\nno chunk\r\n";
+    let answer = raw(&world, request).await;
+    assert_eq!(answer, "", "the connection is cut");
+    world.stepper.advance(5_000).await;
+    let original = &world.status().await["arms"]["original"]["total"];
+    assert_eq!(original["cancelled"], 1, "{original}");
+    assert_eq!(original["judged"], 0, "{original}");
+}
+
+#[tokio::test]
 async fn a_stream_that_the_original_cuts_is_cut_for_the_app_too() {
     let world = World::at(0).await;
     world.openai.always(Behaviour::Cut { after: 3 });

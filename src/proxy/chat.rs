@@ -18,7 +18,7 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::{Eligibility, Metrics};
 use crate::translate::{Identity, Reason};
 use crate::upstream::body::{RequestBody, Sample};
-use crate::upstream::original::{self, ARM_HEADER, Hop};
+use crate::upstream::original::{self, ARM_HEADER, Hop, Unanswered};
 use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -296,12 +296,19 @@ async fn ask_original(
         Err(why) => {
             tracing::warn!(
                 request_id = &*books.request_id,
-                why,
-                "the original could not be asked"
+                %why,
+                "the original gave no answer"
             );
-            books.original_answered(StatusCode::BAD_GATEWAY.as_u16(), false);
-            books.settle_original(Verdict::Failure(Class::Network));
-            reply::unreachable()
+            let response = reply::unanswered(&why);
+            match &why {
+                Unanswered::Unreachable(_) => {
+                    books.original_answered(response.status().as_u16(), false);
+                    books.settle_original(Verdict::Failure(Class::Network));
+                }
+                // Dropped books are a cancelled call's.
+                Unanswered::CallerLeft(_) => books.status = Some(response.status().as_u16()),
+            }
+            response
         }
     };
     let headers = response.headers_mut();

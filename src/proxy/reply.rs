@@ -7,6 +7,7 @@
 use super::forward::ForwardBody;
 use super::stream::StreamBody;
 use crate::openai::error::ErrorBody;
+use crate::upstream::original::Unanswered;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -81,13 +82,19 @@ pub(super) fn refuse(status: StatusCode, text: &'static str) -> Response<ReplyBo
     error(status, &ErrorBody::new(text, "invalid_request_error", None))
 }
 
-/// The original cannot be asked.
-pub(super) fn unreachable() -> Response<ReplyBody> {
-    let text = "The upstream provider could not be reached.";
-    error(
-        StatusCode::BAD_GATEWAY,
-        &ErrorBody::new(text, "server_error", Some("upstream_connect")),
-    )
+/// The original gave no answer. What happened is for the log.
+pub(super) fn unanswered(why: &Unanswered) -> Response<ReplyBody> {
+    match why {
+        Unanswered::Unreachable(_) => {
+            let text = "The upstream provider could not be reached.";
+            error(
+                StatusCode::BAD_GATEWAY,
+                &ErrorBody::new(text, "server_error", Some("upstream_connect")),
+            )
+        }
+        // Read only by a caller whose body is broken: one that left reads nothing.
+        Unanswered::CallerLeft(_) => refuse(StatusCode::BAD_REQUEST, "The body is broken."),
+    }
 }
 
 /// The process stops before the call was answered.

@@ -39,8 +39,8 @@ pub(super) async fn upgrade(
     let mut response = match sent {
         Ok(response) => response,
         Err(why) => {
-            tracing::warn!(why, "the original could not be asked");
-            return reply::unreachable();
+            tracing::warn!(%why, "the original gave no answer");
+            return reply::unanswered(&why);
         }
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {

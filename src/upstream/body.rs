@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -28,14 +29,26 @@ pub(crate) enum RequestBody {
     },
 }
 
+/// The app's own body broke off: it left, or sent what is no body. No provider is to blame.
+#[derive(Debug)]
+pub(crate) struct BrokenByCaller(hyper::Error);
+
+impl fmt::Display for BrokenByCaller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the caller's body broke off: {}", self.0)
+    }
+}
+
+impl std::error::Error for BrokenByCaller {}
+
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BrokenByCaller;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenByCaller>>> {
         match self.get_mut() {
             Self::Held(bytes) | Self::Resumed { read: bytes, .. } if !bytes.is_empty() => {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
@@ -86,11 +99,11 @@ impl Body for RequestBody {
 fn poll_data(
     body: &mut Incoming,
     cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+) -> Poll<Option<Result<Frame<Bytes>, BrokenByCaller>>> {
     match ready!(Pin::new(body).poll_frame(cx)) {
         Some(Ok(frame)) if frame.is_data() => Poll::Ready(Some(Ok(frame))),
         Some(Ok(_)) | None => Poll::Ready(None),
-        Some(Err(error)) => Poll::Ready(Some(Err(error))),
+        Some(Err(error)) => Poll::Ready(Some(Err(BrokenByCaller(error)))),
     }
 }
 

@@ -4,7 +4,7 @@
 //! already) and crossfade's own; changed are `Host` and, where `original.api_key` is configured,
 //! the key.
 
-use super::body::RequestBody;
+use super::body::{BrokenByCaller, RequestBody};
 use super::transport::Transport;
 use crate::config::{Dialect, Original};
 use http::header::{
@@ -15,37 +15,65 @@ use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
+use std::error::Error;
+use std::fmt;
 
 /// Sends the app's request on.
 ///
 /// # Errors
 ///
-/// What the operator's log should say of a provider that could not be asked.
+/// Why there is no answer, and whose fault that is.
 pub(crate) async fn send(
     transport: &Transport,
     original: &Original,
     mut head: Parts,
     body: RequestBody,
     hop: Hop,
-) -> Result<Response<Incoming>, String> {
-    head.uri = target(original, &head.uri)?;
+) -> Result<Response<Incoming>, Unanswered> {
+    head.uri = target(original, &head.uri).map_err(Unanswered::Unreachable)?;
     head.version = http::Version::HTTP_11;
     strip(&mut head.headers, hop);
     let host = HeaderValue::from_str(original.authority.as_str())
-        .map_err(|_| "original.url has no usable host".to_owned())?;
+        .map_err(|_| Unanswered::Unreachable("original.url has no usable host".to_owned()))?;
     head.headers.insert(HOST, host);
     if let Some(key) = &original.api_key {
         replace_key(&mut head.headers, original.dialect, key.expose());
     }
     let request = Request::from_parts(head, body);
-    let mut response = transport
-        .send(request)
-        .await
-        .map_err(|error| super::with_causes(&error))?;
+    let mut response = transport.send(request).await.map_err(Unanswered::of)?;
     if hop == Hop::Ends || response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
         strip(response.headers_mut(), Hop::Ends);
     }
     Ok(response)
+}
+
+/// Why the original gave no answer, for the operator's log.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// It could not be asked, or did not answer.
+    Unreachable(String),
+    /// The app left before it had sent its whole body, or sent a broken one.
+    CallerLeft(String),
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(why) | Self::CallerLeft(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Unanswered {
+    fn of(error: hyper_util::client::legacy::Error) -> Self {
+        let why = super::with_causes(&error);
+        let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+        if causes.any(|cause| cause.is::<BrokenByCaller>()) {
+            Self::CallerLeft(why)
+        } else {
+            Self::Unreachable(why)
+        }
+    }
 }
 
 /// Whether the headers of this connection also concern the next one.
