@@ -1,0 +1,27 @@
+# crossfade's image: one binary, no shell, not root. The root file system may be read-only; only
+# /var/lib/crossfade, where the latch lives, is written to.
+#
+#   docker build -t crossfade:0.1.0 .
+#   docker run -v $PWD/rollout.yaml:/etc/crossfade/rollout.yaml:ro -v crossfade:/var/lib/crossfade \
+#     --read-only -p 127.0.0.1:8787:8787 crossfade:0.1.0
+
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY src ./src
+# Locked dependencies and no paths of this stage in the binary: the same sources give the same bytes.
+RUN RUSTFLAGS="--remap-path-prefix=/src=. --remap-path-prefix=/usr/local/cargo=cargo" \
+    cargo build --release --locked --bin crossfade \
+    && install -D -m 755 target/release/crossfade /image/usr/local/bin/crossfade \
+    && install -d -o 65532 -g 65532 -m 700 /image/var/lib/crossfade
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /image /
+USER 65532:65532
+WORKDIR /var/lib/crossfade
+VOLUME /var/lib/crossfade
+EXPOSE 8787 8788
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \
+    CMD ["crossfade", "status", "--config", "/etc/crossfade/rollout.yaml"]
+ENTRYPOINT ["crossfade"]
+CMD ["run", "--config", "/etc/crossfade/rollout.yaml"]

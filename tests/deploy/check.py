@@ -1,0 +1,182 @@
+"""Checks deploy/ against what knows each format.
+
+Kubernetes manifests against the API's own schema, the task definition against AWS' model of ECS, the
+policy against the published list of IAM actions, resources and condition keys, the unit by systemd,
+the Dockerfile by hadolint, and every rollout.yaml in them by the crossfade binary whose path is the argument. Prints one line per
+check; exits 1 if one failed.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import botocore.loaders
+import botocore.model
+import botocore.validate
+import kubernetes_validate
+import yaml
+from policy_sentry.querying.actions import get_action_data
+from policy_sentry.querying.conditions import get_condition_keys_for_service
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+KUBERNETES = "1.32"
+CROSSFADE = pathlib.Path(sys.argv[1]).resolve()
+
+passed = failed = 0
+
+
+def check(name, problems):
+    """Tells of one check; `problems` is empty if all is well."""
+    global passed, failed
+    if problems:
+        failed += 1
+        print(f"FAILED  {name}")
+        for problem in problems:
+            print(f"        {problem}")
+    else:
+        passed += 1
+        print(f"ok      {name}")
+
+
+def kubernetes(path):
+    """Every manifest of a file, strictly: an unknown field is a mistake."""
+    for manifest in yaml.safe_load_all(path.read_text()):
+        name = f"{path.name}: {manifest['kind']} {manifest['metadata']['name']}"
+        try:
+            kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+            check(name, [])
+        except kubernetes_validate.ValidationError as error:
+            place = "/".join(str(step) for step in error.path)
+            check(name, [f"{place}: {error.message}"])
+        if manifest["kind"] == "ConfigMap":
+            crossfade_check(f"{name}: rollout.yaml", manifest["data"]["rollout.yaml"])
+        if manifest["kind"] in ("Deployment", "StatefulSet"):
+            pod = manifest["spec"]["template"]["spec"]
+            check(f"{name}: mounts", dangling_mounts(pod, manifest["spec"]))
+
+
+def dangling_mounts(pod, spec):
+    """Mounts of a volume that no one declares: the schema does not see them."""
+    volumes = {volume["name"] for volume in pod.get("volumes", [])}
+    volumes |= {claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates", [])}
+    containers = pod.get("initContainers", []) + pod["containers"]
+    mounts = {mount["name"] for one in containers for mount in one.get("volumeMounts", [])}
+    return [f"no volume {name}" for name in sorted(mounts - volumes)]
+
+
+def crossfade_check(name, text):
+    """`crossfade check` of a rollout.yaml."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "rollout.yaml")
+        file.write_text(text)
+        done = subprocess.run([CROSSFADE, "check", file], capture_output=True, text=True)
+    check(name, [] if done.returncode == 0 else [done.stdout + done.stderr])
+
+
+def task_definition(path):
+    """The input of ECS' RegisterTaskDefinition, by AWS' own model."""
+    definition = json.loads(path.read_text())
+    model = botocore.loaders.Loader().load_service_model("ecs", "service-2")
+    shape = botocore.model.ServiceModel(model).operation_model("RegisterTaskDefinition").input_shape
+    report = botocore.validate.ParamValidator().validate(definition, shape)
+    problems = [report.generate_report()] if report.has_errors() else []
+    check(f"{path.name}: RegisterTaskDefinition", problems + unknown_values(definition, shape))
+    volumes = {volume["name"] for volume in definition["volumes"]}
+    mounts = {
+        mount["sourceVolume"]
+        for one in definition["containerDefinitions"]
+        for mount in one.get("mountPoints", [])
+    }
+    check(f"{path.name}: mounts", [f"no volume {name}" for name in sorted(mounts - volumes)])
+
+
+def unknown_values(value, shape, place=""):
+    """Values outside an enumeration: botocore leaves those to the service."""
+    if shape.type_name == "structure":
+        pairs = [(shape.members[key], inner, f"{place}.{key}") for key, inner in value.items()
+                 if key in shape.members]
+    elif shape.type_name == "list":
+        pairs = [(shape.member, inner, f"{place}[{index}]") for index, inner in enumerate(value)]
+    elif shape.type_name == "map":
+        pairs = [(shape.value, inner, f"{place}[{key}]") for key, inner in value.items()]
+    else:
+        allowed = getattr(shape, "enum", None)
+        return [f"{place}: {value} is none of {allowed}"] if allowed and value not in allowed else []
+    return [problem for one, inner, at in pairs for problem in unknown_values(inner, one, at)]
+
+
+def policy(path):
+    """Actions, their resources and condition keys, by the published list."""
+    problems = []
+    for statement in json.loads(path.read_text())["Statement"]:
+        actions = statement["Action"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            service, name = action.split(":")
+            known = get_action_data(service, name)
+            if not known:
+                problems.append(f"{action} is no action")
+                continue
+            formats = [row["resource_arn_format"] for row in known[service]]
+            keys = get_condition_keys_for_service(service)
+            keys += [key for row in known[service] for key in row["condition_keys"]]
+            if "Resource" in statement:
+                resources = statement["Resource"]
+                for resource in [resources] if isinstance(resources, str) else resources:
+                    if not any(fits(resource, one) for one in formats):
+                        problems.append(f"{action} knows no resource {resource}: {formats}")
+            for tests in statement.get("Condition", {}).values():
+                problems += [f"no condition key {key}" for key in tests
+                             if not key.startswith("aws:") and key not in keys]
+    check(path.name, problems)
+
+
+def fits(resource, form):
+    """Whether an ARN is of a form such as arn:${Partition}:bedrock:${Region}::foundation-model/${ModelId}."""
+    pattern = re.sub(r"\\\$\\\{[^}]*\\\}", "[^/]*", re.escape(form))
+    return form != "*" and re.fullmatch(pattern, resource) is not None
+
+
+def unit(path):
+    """The unit as systemd reads it, in a root that has the binary."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        for place, text in [
+            ("usr/local/bin/crossfade", "#!/bin/sh\n"),
+            ("etc/systemd/system/crossfade.service", path.read_text()),
+            # What it is ordered after, and what systemd adds to every service.
+            *((f"usr/lib/systemd/system/{name}", "[Unit]\nDescription=stand-in\n") for name in (
+                "network-online.target", "sysinit.target", "basic.target", "shutdown.target",
+                "multi-user.target", "tmp.mount", "-.mount", "system.slice")),
+        ]:
+            file = root / place
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        (root / "usr/local/bin/crossfade").chmod(0o755)
+        done = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", f"--root={root}", "crossfade.service"],
+            capture_output=True, text=True,
+        )
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "crossfade" in line]
+    check(path.name, said if said or done.returncode == 0 else [done.stderr])
+
+
+def dockerfile(path):
+    """By hadolint, which comes with this interpreter's packages."""
+    linter = pathlib.Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([linter, path], capture_output=True, text=True)
+    check(path.name, [done.stdout + done.stderr] if done.returncode else [])
+
+
+for manifest_file in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
+    kubernetes(manifest_file)
+task_definition(DEPLOY / "ecs/task-definition.json")
+for policy_file in sorted((DEPLOY / "iam").glob("*.json")):
+    policy(policy_file)
+unit(DEPLOY / "systemd/crossfade.service")
+dockerfile(ROOT / "Dockerfile")
+print(f"{passed} passed, {failed} failed")
+sys.exit(1 if failed else 0)
