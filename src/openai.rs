@@ -7,6 +7,7 @@
 //! Nothing here knows of Bedrock: what a field means there is decided in `translate`.
 
 pub mod error;
+pub mod list;
 pub mod message;
 mod object;
 pub mod request;
@@ -14,4 +15,5 @@ pub mod token;
 pub mod tool;
 
 pub use error::ErrorBody;
+pub(crate) use object::Key;
 pub use request::{ChatRequest, Malformed};

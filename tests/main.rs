@@ -14,6 +14,8 @@ mod forwarding;
 mod connecting;
 // Which calls go to Bedrock, and how their answers look.
 mod splitting;
+// Calls that are long or odd.
+mod odd;
 // Every way in which Bedrock can fail, before and after the commit point.
 mod failing;
 // Rules, latch, attempts: through real listeners, with the rule clock stepped.

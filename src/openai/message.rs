@@ -3,6 +3,7 @@
 //! A message is read with every field that OpenAI documents, whatever its role; which role may have
 //! which is checked where the message is translated.
 
+use super::list::{Item, List};
 use super::object::object;
 use super::token::{Present, Raw, Text};
 use serde::de::{Deserialize, Deserializer, Error};
@@ -18,7 +19,7 @@ object! {
         /// Which of several users or tools.
         "name" => name: Text<'a>,
         /// The functions that the assistant called.
-        "tool_calls" => tool_calls: Vec<ToolCall<'a>>,
+        "tool_calls" => tool_calls: List<ToolCall<'a>>,
         /// Which call a `tool` message answers.
         "tool_call_id" => tool_call_id: Text<'a>,
         /// The function that the assistant called, before there were tools.
@@ -33,6 +34,16 @@ object! {
         "reasoning" => reasoning: Present,
         /// Reasoning that the app plays back; not OpenAI's own.
         "reasoning_content" => reasoning_content: Present,
+    }
+}
+
+impl Item for Message<'_> {
+    fn items(&self) -> usize {
+        let parts = match &self.content {
+            Some(Content::Parts(parts)) => parts.len(),
+            Some(Content::Text(_)) | None => 0,
+        };
+        1 + parts + self.tool_calls.as_ref().map_or(0, |calls| calls.len())
     }
 }
 
@@ -86,7 +97,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
             return Ok(Self::Text(text));
         }
         serde_json::from_str(raw.get())
-            .map(Self::Parts)
+            .map(|parts: List<_>| Self::Parts(parts.into_vec()))
             .map_err(|_| D::Error::custom("content"))
     }
 }
@@ -101,6 +112,8 @@ pub struct Part<'a> {
     /// Whether it has a key that is not known, or that belongs to another kind.
     pub unknown: bool,
 }
+
+impl Item for Part<'_> {}
 
 /// What a part is.
 #[derive(Debug)]
@@ -195,6 +208,8 @@ object! {
         "index" => index: Present,
     }
 }
+
+impl Item for ToolCall<'_> {}
 
 object! {
     /// A function and what it is called with.

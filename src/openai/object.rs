@@ -71,9 +71,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// A key, borrowed where it has no escape. (serde's own `Cow` always copies.)
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key<'a>(Cow<'a, str>);
 
-impl Key<'_> {
+impl<'a> Key<'a> {
+    pub(crate) fn into_text(self) -> Cow<'a, str> {
+        self.0
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -3,6 +3,7 @@
 //! [`ChatRequest::parse`] takes any body and either reads all of it or says [`Malformed`]: the
 //! original then gets the call and says what it thinks. Ranges and meanings are not checked here.
 
+use super::list::List;
 use super::message::{Content, Message, PartKind, Role};
 use super::object::object;
 use super::token::{Number, Present, Raw, Text};
@@ -11,10 +12,12 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
+use std::str::Utf8Error;
 
 /// A chat request.
 #[derive(Debug)]
 pub struct ChatRequest<'a> {
+    body_bytes: usize,
     fields: Fields<'a>,
     model: Cow<'a, str>,
     user_key: Option<Cow<'a, str>>,
@@ -26,17 +29,25 @@ impl<'a> ChatRequest<'a> {
     /// # Errors
     ///
     /// If it is no JSON object, a field that is known has a type that OpenAI does not take or
-    /// occurs twice, or a string is no Unicode text.
+    /// occurs twice, a list has more items than any request needs, or something is no Unicode text.
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
+        // The parser would look only at what it does not skip.
+        let text = str::from_utf8(body).map_err(|error| Malformed::no_text(body, error))?;
         let fields: Fields<'a> =
-            serde_json::from_slice(body).map_err(|error| Malformed::of(&error))?;
+            serde_json::from_str(text).map_err(|error| Malformed::of(&error))?;
         let model = fields.model.map(Text::decode).unwrap_or_default();
         let user_key = fields.safety_identifier.or(fields.user).map(Text::decode);
         Ok(Self {
+            body_bytes: body.len(),
             fields,
             model,
             user_key,
         })
+    }
+
+    /// How long the body was, in bytes.
+    pub const fn body_bytes(&self) -> usize {
+        self.body_bytes
     }
 
     /// The model that the app asks for; empty if the body names none (on Azure the path does).
@@ -128,12 +139,23 @@ pub struct Malformed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Problem {
+    Encoding,
     Syntax,
     Ends,
     Field,
 }
 
 impl Malformed {
+    fn no_text(body: &[u8], error: Utf8Error) -> Self {
+        let (before, _) = body.split_at(error.valid_up_to());
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        Self {
+            problem: Problem::Encoding,
+            line: 1 + memchr::memchr_iter(b'\n', before).count(),
+            column: 1 + before.len() - line_start,
+        }
+    }
+
     fn of(error: &serde_json::Error) -> Self {
         let problem = match error.classify() {
             serde_json::error::Category::Eof => Problem::Ends,
@@ -153,9 +175,12 @@ impl Malformed {
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problem = match self.problem {
+            Problem::Encoding => "no UTF-8",
             Problem::Syntax => "no JSON",
             Problem::Ends => "JSON that ends too early",
-            Problem::Field => "a field of a wrong type, or twice the same field,",
+            Problem::Field => {
+                "a field of a wrong type, twice the same field, or a list that is too long"
+            }
         };
         write!(f, "{problem} at line {} column {}", self.line, self.column)
     }
@@ -169,7 +194,7 @@ object! {
         /// What is asked for.
         "model" => model: Text<'a>,
         /// The conversation.
-        "messages" => messages: Vec<Message<'a>>,
+        "messages" => messages: List<Message<'a>>,
         /// The most tokens of the answer, reasoning included.
         "max_completion_tokens" => max_completion_tokens: Number<'a>,
         /// The same, older.
@@ -197,11 +222,11 @@ object! {
         /// The form of the answer.
         "response_format" => response_format: ResponseFormat<'a>,
         /// What the model may call.
-        "tools" => tools: Vec<Tool<'a>>,
+        "tools" => tools: List<Tool<'a>>,
         /// Which of them.
         "tool_choice" => tool_choice: ToolChoice<'a>,
         /// What the model may call, before there were tools.
-        "functions" => functions: Vec<Function<'a>>,
+        "functions" => functions: List<Function<'a>>,
         /// Which of them.
         "function_call" => function_call: ToolChoice<'a>,
         /// Whether several tools may be called in one turn.
@@ -211,7 +236,7 @@ object! {
         /// How much to say.
         "verbosity" => verbosity: Text<'a>,
         /// Text, sound.
-        "modalities" => modalities: Vec<Text<'a>>,
+        "modalities" => modalities: List<Text<'a>>,
         /// The voice.
         "audio" => audio: Present,
         /// What most of the answer will be.
@@ -275,7 +300,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Stop<'a> {
             return Ok(Self::One(text));
         }
         serde_json::from_str(raw.get())
-            .map(Self::Many)
+            .map(|texts: List<_>| Self::Many(texts.into_vec()))
             .map_err(|_| D::Error::custom("stop"))
     }
 }

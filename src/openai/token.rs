@@ -5,6 +5,7 @@
 //! their digits, objects the order of their keys. `Debug` shows sizes, never content: these are
 //! prompts.
 
+use super::list::Item;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -71,6 +72,8 @@ impl<'a> Text<'a> {
         self.decode() == other
     }
 }
+
+impl Item for Text<'_> {}
 
 impl fmt::Debug for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! The tools of a chat request, which of them the model may call, and the form of the answer.
 
+use super::list::{Item, List};
 use super::object::object;
 use super::token::{Present, Raw, Text};
 use serde::de::{Deserialize, Deserializer, Error};
@@ -30,6 +31,10 @@ object! {
         "strict" => strict: bool,
     }
 }
+
+impl Item for Tool<'_> {}
+
+impl Item for Function<'_> {}
 
 /// Which tools the model may call.
 #[derive(Debug)]
@@ -70,7 +75,7 @@ object! {
         /// `auto` or `required`.
         "mode" => mode: Text<'a>,
         /// Which.
-        "tools" => tools: Vec<AllowedTool<'a>>,
+        "tools" => tools: List<AllowedTool<'a>>,
     }
 }
 
@@ -85,6 +90,8 @@ object! {
         "custom" => custom: Present,
     }
 }
+
+impl Item for AllowedTool<'_> {}
 
 impl<'de: 'a, 'a> Deserialize<'de> for ToolChoice<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

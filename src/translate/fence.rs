@@ -48,10 +48,13 @@ impl Fence {
         let known = match self.state {
             State::Opening => return None,
             State::Plain => std::mem::take(&mut self.held),
-            State::Fenced if self.held.len() > HELD_MAX => std::mem::take(&mut self.held),
             State::Fenced => {
                 let end = content_end(&self.held);
-                self.held.drain(..end).collect()
+                if self.held.len() - end > HELD_MAX {
+                    std::mem::take(&mut self.held)
+                } else {
+                    self.held.drain(..end).collect()
+                }
             }
         };
         (!known.is_empty()).then_some(known)
@@ -156,6 +159,14 @@ mod tests {
         check(r"```json\n{}\n```", "{}");
         check(r#"\n ```\r\n{\"a\":1}\n```\n"#, r#"{\"a\":1}"#);
         check(r"```JSON\n[1,\n2]```", r"[1,\n2]");
+    }
+
+    #[test]
+    fn a_fence_around_a_long_answer_is_stripped() {
+        let long = "x".repeat(2 * HELD_MAX);
+        let mut fence = Fence::new();
+        let content = fence.push(&format!("```json\\n{long}\\n```"));
+        assert_eq!((content, fence.finish()), (Some(long), None));
     }
 
     #[test]

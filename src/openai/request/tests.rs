@@ -74,6 +74,49 @@ fn what_is_wrong_is_told_without_the_prompt() {
 }
 
 #[test]
+fn what_is_no_text_is_found_where_it_is() {
+    let found = |body: &[u8]| ChatRequest::parse(body).unwrap_err().to_string();
+    assert_eq!(found(b"\xff{}"), "no UTF-8 at line 1 column 1");
+    assert_eq!(
+        found(b"{\n\n \"prompt_cache_key\":\"\xc3\xa9\xc3\"}"),
+        "no UTF-8 at line 3 column 24"
+    );
+    assert_eq!(found("\u{feff}{}".as_bytes()), "no JSON at line 1 column 1");
+}
+
+#[test]
+fn escaped_keys_are_the_same_keys() {
+    let body = br#"{"mod\u0065l":"m","m\u0065ssages":[{"r\u006fle":"\u0075ser","content":"hi"}]}"#;
+    let request = ChatRequest::parse(body).unwrap();
+    assert_eq!(request.model(), "m");
+    assert!(!request.fields().unknown);
+    assert_eq!(request.conversation_key(), key(USER));
+    assert!(ChatRequest::parse(br#"{"model":"m","mod\u0065l":"m"}"#).is_err());
+}
+
+#[test]
+fn what_is_inside_messages_counts_too() {
+    let reads = |messages: usize, parts: usize, calls: usize| {
+        let part = r#"{"type":"text","text":"a"}"#;
+        let message = format!(
+            r#"{{"content":[{}],"tool_calls":[{}]}}"#,
+            vec![part; parts].join(","),
+            vec!["{}"; calls].join(",")
+        );
+        let body = format!(
+            r#"{{"messages":[{}]}}"#,
+            vec![&*message; messages].join(",")
+        );
+        ChatRequest::parse(body.as_bytes()).is_ok()
+    };
+    let most = crate::openai::list::ITEMS_MAX;
+    assert!(reads(most / 8, 4, 3));
+    assert!(!reads(most / 8 + 1, 4, 3));
+    assert!(reads(1, most / 2, most / 2 - 1));
+    assert!(!reads(1, most / 2, most / 2));
+}
+
+#[test]
 fn unknown_keys_are_noted_at_every_level() {
     let unknown = |body: &str| {
         ChatRequest::parse(body.as_bytes())

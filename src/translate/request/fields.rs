@@ -113,6 +113,7 @@ pub(super) fn metadata<'r>(
     let Some(metadata) = fields.metadata else {
         return Ok(Vec::new());
     };
+    refuse(!json::is_sound(metadata.token()), Reason::Malformed)?;
     let members = Members::of(metadata.token()).ok_or(Reason::Malformed)?;
     if !target.allow.contains(Allowance::Metadata) {
         losses.add_if(!members.0.is_empty(), Loss::Metadata);

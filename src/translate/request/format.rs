@@ -95,8 +95,8 @@ fn json_schema<'r>(
         AnswerSchema::Tool => {
             // The model would have to choose between this tool and the app's own.
             let tools = [
-                fields.tools.as_ref().map(Vec::len),
-                fields.functions.as_ref().map(Vec::len),
+                fields.tools.as_ref().map(|tools| tools.len()),
+                fields.functions.as_ref().map(|functions| functions.len()),
             ];
             let own = tools.iter().flatten().any(|count| *count > 0);
             let forced =

@@ -1,5 +1,6 @@
 //! Raw JSON that is carried on: checked before, and read one level at a time where it must change.
 
+use crate::openai::Key;
 use crate::openai::token::Raw;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -7,16 +8,17 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// Whether Bedrock will read the value as we do: no key twice in an object, no lone surrogates, no
-/// number beyond a double, not nested deeper than 127. Delimiting a raw value checks none of these.
+/// number beyond a double, no object of more than [`MEMBERS_MAX`] members, not nested deeper than
+/// 127. Delimiting a raw value checks none of these.
 pub(super) fn is_sound(raw: &RawValue) -> bool {
     serde_json::from_str::<Sound>(raw.get()).is_ok()
 }
 
-/// An object, one level deep: keys decoded, in their order.
+/// An object of at most [`MEMBERS_MAX`] members, one level deep: keys decoded, in their order.
 pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    /// The members of an object; none if it is none.
+    /// The members of an object; none if it is none, or too large a one.
     pub(super) fn of(raw: &'a RawValue) -> Option<Self> {
         serde_json::from_str(raw.get()).ok()
     }
@@ -78,14 +80,27 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut members = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    members.push((Cow::Owned(key), map.next_value()?));
+                while let Some(key) = map.next_key::<Key<'de>>()? {
+                    bound(members.len())?;
+                    members.push((key.into_text(), map.next_value()?));
                 }
                 Ok(Members(members))
             }
         }
 
         deserializer.deserialize_map(Object)
+    }
+}
+
+/// The most members of an object: what bounds the memory that their keys take.
+const MEMBERS_MAX: usize = 10_000;
+
+/// Whether an object of `members` can have one more.
+fn bound<E: Error>(members: usize) -> Result<(), E> {
+    if members < MEMBERS_MAX {
+        Ok(())
+    } else {
+        Err(E::custom("too many members"))
     }
 }
 
@@ -138,10 +153,11 @@ impl<'de> Visitor<'de> for Anything {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Sound, M::Error> {
         let mut keys = Vec::new();
-        while let Some((key, Sound)) = map.next_entry::<String, Sound>()? {
+        while let Some((key, Sound)) = map.next_entry::<Key<'de>, Sound>()? {
+            bound(keys.len())?;
             keys.push(key);
         }
-        // Sorted, not compared one with each other: a hostile object has a million keys.
+        // Sorted, not compared one with each other.
         keys.sort_unstable();
         if keys.array_windows().any(|[a, b]| a == b) {
             return Err(M::Error::custom("a key twice"));
@@ -167,6 +183,17 @@ mod tests {
             true,
         );
         check("123456789012345678901234567890", true);
+    }
+
+    #[test]
+    fn members_are_counted() {
+        let object = |members: usize| {
+            let members: Vec<String> = (0..members).map(|n| format!(r#""{n}":1"#)).collect();
+            RawValue::from_string(format!("{{{}}}", members.join(","))).unwrap()
+        };
+        let (most, more) = (object(MEMBERS_MAX), object(MEMBERS_MAX + 1));
+        assert!(is_sound(&most) && Members::of(&most).is_some());
+        assert!(!is_sound(&more) && Members::of(&more).is_none());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::openai::token::Text;
 use crate::translate::capability::ToolIds;
 use crate::translate::request::fields::refuse;
 use crate::translate::request::json;
+use crate::translate::request::tools::is_name;
 use crate::translate::{Reason, ids};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -95,6 +96,8 @@ impl<'r> Calls<'r> {
         let tool_use_id = ids::incoming(id, self.form);
         let twice = before.iter().any(|other| other.tool_use_id == tool_use_id);
         refuse(twice || before.len() >= CALLS_MAX, Reason::ToolHistory)?;
+        // No tool that is offered has such a name.
+        refuse(!is_name(&name), Reason::ToolHistory)?;
         if !self.called.contains(&name) {
             refuse(self.called.len() >= CALLS_MAX, Reason::ToolHistory)?;
             self.called.push(name.clone());
