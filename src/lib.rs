@@ -20,5 +20,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod drain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod state;
 pub mod telemetry;

@@ -35,7 +35,7 @@ mod chat;
 mod decide;
 mod forward;
 mod gate;
-mod gather;
+pub(crate) mod gather;
 mod hold;
 mod patience;
 mod quota;

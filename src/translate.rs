@@ -31,6 +31,8 @@ pub use family::Family;
 pub use fold::Fold;
 pub use loss::Loss;
 pub use reason::Reason;
+#[cfg(any(test, fuzzing))]
+pub(crate) use request::is_sound;
 pub use request::{Eligible, eligible};
 pub use shape::{Identity, Mode, ReplyShape};
 pub use stream::StreamWriter;

@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["upstream", "controller", "state"],
     &["proxy"],
     &["server", "admin"],
-    &["app", "cli", "demo"],
+    &["app", "cli", "demo", "fuzz"],
 ];
 
 /// What a module may use of its own layer.
@@ -24,6 +24,7 @@ const MORE: &[(&str, &[&str])] = &[
     ("controller", &["state"]),
     ("app", &["cli"]),
     ("cli", &["app", "demo"]),
+    ("fuzz", &["demo"]),
 ];
 
 /// What a module may not use although it is below.

@@ -94,6 +94,12 @@ struct Core<P: Provider> {
     data: OnceLock<server::Commands>,
 }
 
+/// Why Bedrock would refuse `request` for `model`, in its words.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn refusal(model: &str, request: &Value) -> Option<String> {
+    converse_rules::check(model, true, request).err()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use std::task::{Context, Poll};
 
 /// What one poll of the source brought.
-pub(super) enum Pulled<E> {
+pub(crate) enum Pulled<E> {
     /// Bytes of the stream.
     Data(Bytes),
     /// The stream is over.
@@ -19,7 +19,7 @@ pub(super) enum Pulled<E> {
 
 /// The frames that are held.
 #[derive(Debug)]
-pub(super) struct Gather<E> {
+pub(crate) struct Gather<E> {
     begun: bool,
     held: Held,
     empty_turns: u8,
@@ -34,7 +34,7 @@ enum Held {
 }
 
 impl<E> Gather<E> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             begun: false,
             held: Held::Nothing,
@@ -44,7 +44,7 @@ impl<E> Gather<E> {
     }
 
     /// The next bytes to write, `None` at the end.
-    pub(super) fn poll(
+    pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         mut pull: impl FnMut(&mut Context<'_>) -> Poll<Pulled<E>>,

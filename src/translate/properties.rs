@@ -2,6 +2,7 @@
 
 use super::{Allowance, Fault, Fold, Identity, Mode, ReplyShape, StreamWriter, Target, eligible};
 use crate::converse::Event;
+use crate::fuzz::reply;
 use crate::openai::ChatRequest;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -396,87 +397,14 @@ fn check_reply(events: &[(&str, Value)], mode: Mode, include_usage: bool) {
     // Content and calls commit, nothing else does.
     assert_eq!(committed, said);
     let folded = folded.and_then(|()| fold.finish());
-    let mut chunks: Vec<&str> = str::from_utf8(&out).unwrap().split("\n\n").collect();
-    assert_eq!(chunks.pop(), Some(""), "each event ends with an empty line");
-    if let Err(fault) = &folded {
-        assert_eq!(streamed.as_ref(), Err(fault));
-        assert!(!chunks.contains(&"data: [DONE]"));
-        return;
-    }
-    assert_eq!(streamed, Ok(()));
-    assert_eq!(chunks.pop(), Some("data: [DONE]"));
-    let chunks: Vec<Value> = chunks
-        .iter()
-        .map(|chunk| serde_json::from_str(chunk.strip_prefix("data: ").unwrap()).unwrap())
-        .collect();
-    let answer: Value = serde_json::from_slice(&folded.unwrap()).unwrap();
-    check_sum(&chunks, &answer, include_usage);
-}
-
-/// Adds chunks up as the SDKs do.
-fn check_sum(chunks: &[Value], answer: &Value, include_usage: bool) {
-    let mut message = json!({"content": null, "refusal": null});
-    let (mut finish, mut roles) = (Value::Null, 0);
-    for (index, chunk) in chunks.iter().enumerate() {
-        let last = index + 1 == chunks.len();
-        let Some(choice) = chunk["choices"].get(0) else {
-            assert!(last && include_usage, "usage is asked for, and last");
-            assert_eq!(chunk["usage"], answer["usage"]);
-            continue;
-        };
-        assert_eq!(chunk.get("usage"), include_usage.then_some(&Value::Null));
-        assert!(finish.is_null(), "nothing follows the reason to finish");
-        finish = choice["finish_reason"].clone();
-        let delta = choice["delta"].as_object().unwrap();
-        for (key, value) in delta {
-            match key.as_str() {
-                "role" => {
-                    assert_eq!((index, value), (0, &json!("assistant")));
-                    roles += 1;
-                }
-                "content" => add(&mut message["content"], value),
-                "refusal" => {}
-                "function_call" => {
-                    for (key, value) in value.as_object().unwrap() {
-                        add(&mut message["function_call"][key], value);
-                    }
-                }
-                "tool_calls" => add_call(&mut message["tool_calls"], &value[0]),
-                other => panic!("{other}"),
-            }
+    match folded {
+        Ok(answer) => {
+            assert_eq!(streamed, Ok(()));
+            reply::check_whole(&out, &answer, include_usage);
         }
-    }
-    assert_eq!(roles, 1);
-    message["role"] = json!("assistant");
-    let choice = &answer["choices"][0];
-    assert_eq!(
-        (&message, &finish),
-        (&choice["message"], &choice["finish_reason"])
-    );
-    assert!(!finish.is_null());
-}
-
-fn add(sum: &mut Value, more: &Value) {
-    if let Some(more) = more.as_str() {
-        *sum = json!(sum.as_str().unwrap_or_default().to_owned() + more);
-    }
-}
-
-fn add_call(calls: &mut Value, call: &Value) {
-    if calls.is_null() {
-        *calls = json!([]);
-    }
-    let calls = calls.as_array_mut().unwrap();
-    let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
-    if call.get("id").is_some() {
-        assert_eq!(index, calls.len(), "numbers have no gaps");
-        let mut call = call.clone();
-        call.as_object_mut().unwrap().remove("index");
-        calls.push(call);
-    } else {
-        add(
-            &mut calls[index]["function"]["arguments"],
-            &call["function"]["arguments"],
-        );
+        Err(fault) => {
+            assert_eq!(streamed, Err(fault));
+            reply::check_broken(&out, include_usage);
+        }
     }
 }

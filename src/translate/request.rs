@@ -34,6 +34,9 @@ use format::Format;
 use std::borrow::Cow;
 use tools::Offer;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use json::is_sound;
+
 /// Decides whether `target` can honour `request`.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use std::fmt;
 /// Whether Bedrock will read the value as we do: no key twice in an object, no lone surrogates, no
 /// number beyond a double, no object of more than [`MEMBERS_MAX`] members, not nested deeper than
 /// 127. Delimiting a raw value checks none of these.
-pub(super) fn is_sound(raw: &RawValue) -> bool {
+pub(crate) fn is_sound(raw: &RawValue) -> bool {
     serde_json::from_str::<Sound>(raw.get()).is_ok()
 }
 
