@@ -9,6 +9,7 @@
 
 mod answer;
 pub mod capability;
+mod defaults;
 pub mod error;
 pub mod family;
 mod fence;
@@ -27,9 +28,10 @@ mod properties;
 
 pub use crate::converse::Fault;
 pub use capability::Capabilities;
+pub use defaults::{Defaults, Fraction};
 pub use family::Family;
 pub use fold::Fold;
-pub use loss::Loss;
+pub use loss::{Loss, LossSet};
 pub use reason::Reason;
 #[cfg(any(test, fuzzing))]
 pub(crate) use request::is_sound;

@@ -2,7 +2,7 @@
 //! app reads of that.
 //!
 //! Each file of `fixtures/translation` is one case: a sentence, a head (`target`, `family`,
-//! `allow`, `prefix`, and `covers`, the numbers of the specification's cases), then sections.
+//! `allow`, `refuse`, `prefix`, the defaults `temperature` and `top_p`, and `covers`, the numbers of the specification's cases), then sections.
 //! `request` and `events` are given; all others are what crossfade makes of them. `UPDATE_GOLDEN=1`
 //! writes those anew, to be read in the diff. Images and documents are written `@{png}`, `@{jpeg}`,
 //! `@{gif}`, `@{webp}`, `@{pdf}`.
@@ -16,7 +16,8 @@
 use crossfade::converse::{Event, Fault, ServiceError};
 use crossfade::openai::ChatRequest;
 use crossfade::translate::{
-    Allowance, Fold, Identity, Loss, Reason, ReplyShape, StreamWriter, Target, eligible, error,
+    Allowance, Defaults, Fold, Fraction, Identity, Loss, Reason, ReplyShape, StreamWriter, Target,
+    eligible, error,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -182,6 +183,15 @@ impl<'a> Case<'a> {
             .map(|name| Allowance::from_name(name).expect("an allowance"))
             .collect();
         target.system_prefix = self.of_head("prefix").map(str::to_owned);
+        let refused = self.of_head("refuse").unwrap_or_default();
+        target.refuse = refused
+            .split_whitespace()
+            .map(|name| Loss::from_name(name).expect("a loss"))
+            .collect();
+        target.defaults = Defaults {
+            temperature: self.of_head("temperature").and_then(Fraction::new),
+            top_p: self.of_head("top_p").and_then(Fraction::new),
+        };
         target
     }
 

@@ -34,6 +34,7 @@ mod access;
 mod bedrock;
 mod original;
 mod rollout;
+mod sampling;
 mod together;
 
 pub(super) use access::public_listener;

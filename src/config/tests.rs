@@ -200,6 +200,13 @@ fn what_the_example_comments_out_is_accepted_too() {
         mapping.target.system_prefix.as_deref(),
         Some("Answer in Markdown.")
     );
+    assert!(mapping.target.defaults.temperature.is_some());
+    assert!(
+        mapping
+            .target
+            .refuse
+            .contains(crate::translate::Loss::SystemHoisted)
+    );
     assert!(
         mapping
             .target
@@ -564,8 +571,8 @@ fn models_are_mapped_to_a_name_or_in_detail() {
                     .join(", ")
             ),
             "bedrock.models.a.modell: found an unknown key; accepted: bedrock.models.a.model is \
-             perhaps meant; the keys here are allow, family, first_token, max_tokens, model, \
-             system_prefix",
+             perhaps meant; the keys here are allow, defaults, family, first_token, max_tokens, \
+             model, refuse, system_prefix",
         ],
     );
     let arn = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc";
@@ -589,6 +596,65 @@ fn models_are_mapped_to_a_name_or_in_detail() {
         mistakes[0].starts_with("bedrock.models.a.family: found \"nonesuch\"; accepted: one of ")
             && mistakes[0].contains(family),
         "{mistakes:?}"
+    );
+}
+
+#[test]
+fn defaults_are_those_that_the_model_takes() {
+    let with = |mapping: &str| {
+        format!(
+            "original: {{ url: http://a }}\nbedrock:\n  region: us-east-1\n  models:\n    a: {{ {mapping} }}\n"
+        )
+    };
+    let (nova, claude) = (
+        "model: amazon.nova-lite-v1:0",
+        "model: 'us.anthropic.claude-haiku-4-5-20251001-v1:0'",
+    );
+    let text = with(&format!(
+        "{nova}, defaults: {{ temperature: 0.3, top_p: 1 }}, refuse: [seed]"
+    ));
+    let config = load(&text, &no_env).expect("both are taken");
+    let target = &config.bedrock.models["a"].target;
+    let shown =
+        |value: &Option<crate::translate::Fraction>| value.as_ref().map(ToString::to_string);
+    assert_eq!(shown(&target.defaults.temperature).as_deref(), Some("0.3"));
+    assert_eq!(shown(&target.defaults.top_p).as_deref(), Some("1"));
+    assert!(target.refuse.contains(crate::translate::Loss::Seed));
+    assert!(!target.refuse.contains(crate::translate::Loss::User));
+    check_whole(
+        &with(&format!(
+            "{nova}, defaults: {{ temperature: 1.5, top_p: half, max_tokens: 5 }}"
+        )),
+        &[
+            "bedrock.models.a.defaults.temperature: found 1.5; accepted: a number from 0 to 1",
+            "bedrock.models.a.defaults.top_p: found \"half\"; accepted: a number from 0 to 1",
+            "bedrock.models.a.defaults.max_tokens: found an unknown key; accepted: \
+             bedrock.models.a.max_tokens is perhaps meant; the keys here are temperature, top_p",
+        ],
+    );
+    check_whole(
+        &with(&format!(
+            "{claude}, defaults: {{ temperature: 0.3, top_p: 0.5 }}"
+        )),
+        &[
+            "bedrock.models.a.defaults.top_p: found 0.5; accepted: temperature or top_p: this model \
+           takes only one of them",
+        ],
+    );
+    check_whole(
+        &with("model: anthropic.claude-sonnet-5, defaults: { temperature: 0.3 }, refuse: [sede]"),
+        &[
+            &format!(
+                "bedrock.models.a.refuse[0]: found \"sede\"; accepted: {}",
+                crate::translate::Loss::ALL
+                    .iter()
+                    .map(|loss| loss.name())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+            "bedrock.models.a.defaults.temperature: found 0.3; accepted: nothing: this model takes \
+             neither temperature nor top_p",
+        ],
     );
 }
 

@@ -9,7 +9,8 @@
 //! 5. tools: names and schemas, then the choice, then parallel calls (`tools`);
 //! 6. the messages, first to last (`conversation`): role, keys, parts, calls and results; then how
 //!    the conversation begins and ends;
-//! 7. what concerns tools and conversation together, and whether the model can stream tools.
+//! 7. what concerns tools and conversation together, and whether the model can stream tools;
+//! 8. what would be lost and the operator refuses to lose.
 //!
 //! Nothing is dropped that could change what the answer means. What is dropped or changed without
 //! that is a [`Loss`].
@@ -100,10 +101,15 @@ pub fn eligible<'r>(
         &mut body,
         &mut losses,
     )?;
+    sampling::fill(fields, target, &mut body);
     body.additional_model_request_fields.tool_choice = offer.native_choice;
     body.tool_config = offer.config;
     if target.allow.contains(Allowance::PromptCache) {
         cache::mark(target, &mut body);
+    }
+    let refused = losses.0.iter().find(|loss| target.refuse.contains(**loss));
+    if let Some(loss) = refused {
+        return Err(loss.reason());
     }
     let shape = ReplyShape {
         model: request.model().to_owned(),

@@ -1,7 +1,9 @@
 //! What a mapped model is, and what its operator allows.
 
 use super::capability::Capabilities;
+use super::defaults::Defaults;
 use super::family::Family;
+use super::loss::LossSet;
 use std::fmt;
 
 /// A Bedrock model, as the configuration maps it.
@@ -17,6 +19,10 @@ pub struct Target {
     pub max_tokens: u32,
     /// The lossy translations that the operator accepts.
     pub allow: Allow,
+    /// The losses that the operator does not accept: such calls stay.
+    pub refuse: LossSet,
+    /// Sampling parameters that are sent when the app sends none.
+    pub defaults: Defaults,
     /// A system text before those of the app; blank is none.
     pub system_prefix: Option<String>,
 }
@@ -47,6 +53,8 @@ impl Target {
                 .max_output
                 .map_or(UNKNOWN_CAP, |most| most.min(USUAL_CAP)),
             allow: Allow::default(),
+            refuse: LossSet::default(),
+            defaults: Defaults::default(),
             system_prefix: None,
         })
     }

@@ -17,10 +17,12 @@ use super::super::section::quoted;
 use super::super::section::report_repeated;
 use super::super::values;
 use super::list;
+use super::sampling;
 use super::variable;
 use crate::translate::Allow;
 use crate::translate::Allowance;
 use crate::translate::Family;
+use crate::translate::Loss;
 use crate::translate::Target;
 use crate::translate::TargetError;
 use std::collections::BTreeMap;
@@ -168,6 +170,8 @@ fn detailed(mut section: Section<'_>) -> Option<Mapping> {
     let system_prefix = section.optional("system_prefix", values::text(PREFIX, fits));
     let first_token = section.optional("first_token", first_token);
     let allow: Option<Vec<Allowance>> = list(&mut section, "allow", "a list", allowance);
+    let refuse: Option<Vec<Loss>> = list(&mut section, "refuse", "a list", loss);
+    let defaults = sampling::read(section.section("defaults"));
     let target = model.and_then(|model| match target(&model, family.as_deref()) {
         Ok(target) => Some(target),
         Err((key, mistake)) => {
@@ -186,6 +190,8 @@ fn detailed(mut section: Section<'_>) -> Option<Mapping> {
         target.max_tokens = max_tokens;
     }
     target.allow = allow.into_iter().flatten().collect::<Allow>();
+    target.refuse = refuse.into_iter().flatten().collect();
+    target.defaults = defaults.of(sink, target.capabilities.sampling);
     target.system_prefix = system_prefix;
     Some(Mapping {
         target,
@@ -225,6 +231,22 @@ fn allowance(node: &Node) -> Result<Allowance, Mistake> {
             .iter()
             .map(|allowance| allowance.name())
             .collect();
+        Mistake::from(names.join(", "))
+    })
+}
+
+fn loss(node: &Node) -> Result<Loss, Mistake> {
+    let named = match node {
+        Node::Text(name) => Loss::from_name(name),
+        Node::Nothing
+        | Node::Bool(_)
+        | Node::Number(_)
+        | Node::List(_)
+        | Node::Map(_)
+        | Node::Tagged => None,
+    };
+    named.ok_or_else(|| {
+        let names: Vec<&str> = Loss::ALL.iter().map(|loss| loss.name()).collect();
         Mistake::from(names.join(", "))
     })
 }

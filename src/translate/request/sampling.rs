@@ -2,11 +2,11 @@
 
 use super::Losses;
 use super::fields::{positive, refuse};
-use crate::converse::request::{InferenceConfig, Number as Sent, Text};
+use crate::converse::request::{ConverseRequest, InferenceConfig, Number as Sent, Text};
 use crate::openai::request::{Fields, Stop};
 use crate::openai::token::Number;
 use crate::translate::capability::{Sampling, StopRule};
-use crate::translate::{Allowance, Loss, Reason, Target};
+use crate::translate::{Allowance, Fraction, Loss, Reason, Target};
 use serde_json::value::RawValue;
 
 /// `inferenceConfig`.
@@ -43,6 +43,30 @@ pub(super) fn config<'r>(
     config.temperature = temperature.map(Temperature::sent);
     config.top_p = top_p.map(Sent::Token);
     Ok(config)
+}
+
+/// Adds the mapping's own values where the app sends none. A model that was switched to thinking takes
+/// none, and one that takes a single parameter keeps the app's.
+pub(super) fn fill<'r>(fields: &Fields<'_>, target: &'r Target, body: &mut ConverseRequest<'r>) {
+    let additional = &body.additional_model_request_fields;
+    let thinks = additional.thinking.is_some() || additional.reasoning_config.is_some();
+    let sampled = fields.temperature.is_some() || fields.top_p.is_some();
+    let takes = match target.capabilities.sampling {
+        Sampling::Both => true,
+        Sampling::One => !sampled,
+        Sampling::Neither => false,
+    };
+    if thinks || !takes {
+        return;
+    }
+    let own = |default: &'r Option<Fraction>| default.as_ref().map(|of| Sent::Token(of.token()));
+    let config = &mut body.inference_config;
+    if fields.temperature.is_none() {
+        config.temperature = own(&target.defaults.temperature);
+    }
+    if fields.top_p.is_none() {
+        config.top_p = own(&target.defaults.top_p);
+    }
 }
 
 /// The cap: the app's, at most the model's; else the configured one.
