@@ -1,7 +1,7 @@
 //! The command line: what a person types, and with which code it ends.
 //!
 //! Arguments become one of a few typed commands; `run` and `demo` are the sidecar and its story,
-//! `check` reads a file, the others ask a running sidecar over its admin port ([`commands`],
+//! `check` and `explain` read files, the others ask a running sidecar over its admin port ([`commands`],
 //! [`client`]). Results go to stdout, everything else to stderr. Codes above 63 are those of BSD's
 //! `sysexits`, so that a script can tell a typing mistake from a refusal.
 
@@ -11,17 +11,20 @@ use crate::controller::Verb;
 use crate::demo;
 use check::Format;
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use explain::{Paint, Trouble};
+use http::header::{HeaderName, HeaderValue};
 use std::ffi::OsString;
 use std::fmt;
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub mod check;
 mod client;
 mod commands;
+mod explain;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,9 @@ const EXIT_USAGE: u8 = 64;
 
 /// No sidecar answers (`EX_UNAVAILABLE`).
 const EXIT_UNAVAILABLE: u8 = 69;
+
+/// The configuration is refused (`EX_CONFIG`).
+const EXIT_CONFIG: u8 = 78;
 
 /// Refused, or failed.
 const EXIT_FAILED: u8 = 1;
@@ -61,6 +67,8 @@ enum Command {
     Demo(Demo),
     /// Validate a configuration and show its effect.
     Check(Check),
+    /// Show what Bedrock would be sent for a request, or why the call stays.
+    Explain(Explain),
     /// Say how the rollout stands.
     Status(Ask),
     /// Take every call back to the original, until `rearm`.
@@ -97,6 +105,42 @@ struct Check {
     /// The configuration.
     #[arg(value_name = "FILE", default_value = CONFIG)]
     file: PathBuf,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The dialect of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Dialect {
+    /// The body names the model.
+    Openai,
+    /// The path names a deployment, which is the model (give it with --model).
+    Azure,
+}
+
+#[derive(Debug, Args)]
+struct Explain {
+    /// The body of a chat completion request; - is stdin.
+    #[arg(value_name = "REQUEST")]
+    request: PathBuf,
+    /// The model (Azure: the deployment), instead of the one that the body names.
+    #[arg(long, value_name = "NAME", required_if_eq("dialect", "azure"),
+          value_parser = NonEmptyStringValueParser::new())]
+    model: Option<String>,
+    /// How the app asks.
+    #[arg(long = "as", value_name = "DIALECT", value_enum, default_value_t = Dialect::Openai)]
+    dialect: Dialect,
+    /// A header of the call, for `sticky: header:NAME`; may be repeated.
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = explain::header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// The configuration that maps the model.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+    /// What Bedrock answered (Converse JSON, ConverseStream events as JSON, or the binary event
+    /// stream), to show what the app would see; - is stdin.
+    #[arg(long, value_name = "FILE")]
+    response: Option<PathBuf>,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -158,9 +202,46 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             show(&check::render(&file, &result, format));
             ExitCode::from(check::exit_code(&result))
         }
+        Command::Explain(explain) => explained(explain),
         Command::Status(ask) => finish(block_on(commands::status(&ask))),
         Command::Rollback(act) => finish(block_on(commands::act(Verb::Rollback, &act))),
         Command::Rearm(act) => finish(block_on(commands::act(Verb::Rearm, &act))),
+    }
+}
+
+/// Explains a request, and tells how that went.
+fn explained(args: Explain) -> ExitCode {
+    let coloured =
+        io::stdout().is_terminal() && variable("NO_COLOR").is_none_or(|set| set.is_empty());
+    let format = if args.json {
+        Format::Json
+    } else {
+        Format::Text
+    };
+    let told = explain::explain(&explain::Options {
+        request: args.request,
+        model: args.model,
+        headers: args.headers.into_iter().collect(),
+        config: args.config,
+        response: args.response,
+        format,
+        paint: if coloured {
+            Paint::Colour
+        } else {
+            Paint::Plain
+        },
+    });
+    match told {
+        Ok(text) => {
+            show(&text);
+            ExitCode::SUCCESS
+        }
+        Err(Trouble::Config(text)) if format == Format::Json => {
+            show(&text);
+            ExitCode::from(EXIT_CONFIG)
+        }
+        Err(Trouble::Config(text)) => complain(EXIT_CONFIG, &text),
+        Err(Trouble::Input(text)) => complain(EXIT_FAILED, &text),
     }
 }
 

@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 mod ask;
 mod books;
 mod chat;
-mod decide;
+pub(crate) mod decide;
 mod forward;
 mod gate;
 pub(crate) mod gather;
@@ -40,8 +40,8 @@ mod hold;
 mod patience;
 mod quota;
 pub(crate) mod reply;
-mod route;
-mod stream;
+pub(crate) mod route;
+pub(crate) mod stream;
 mod upgrade;
 
 /// What a connection holds while it lives: its place among the callers. It travels with each

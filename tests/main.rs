@@ -32,6 +32,8 @@ mod tidy;
 mod translation;
 // rollout.yaml: every mistake at once, and the example as it stands.
 mod config;
+// `crossfade explain` as a process: what it prints, and with which code it ends.
+mod explain;
 // SIGKILL around a trip, many times.
 mod kill;
 // openai-python, openai-node and boto3 as clients.

@@ -181,7 +181,7 @@ fn sticky(config: &Config) -> String {
     format!("{key}, salt {salt:?}, attempt {}", rollout.attempt)
 }
 
-fn sticky_name(sticky: &Sticky) -> String {
+pub(super) fn sticky_name(sticky: &Sticky) -> String {
     match sticky {
         Sticky::Conversation => "conversation".to_owned(),
         Sticky::User => "user".to_owned(),

@@ -41,6 +41,8 @@ fn the_usual_commands_are_understood() {
         &["demo", "--serve"],
         &["check"],
         &["check", "a.yaml", "--json"],
+        &["explain", "request.json"],
+        &["explain", "-", "--as", "azure", "--model", "d", "--json"],
         &["status", "--json"],
         &["status", "--admin", "http://127.0.0.1:8788"],
         &["rollback", "--reason", "throttled"],

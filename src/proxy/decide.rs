@@ -6,11 +6,11 @@
 
 use super::gate;
 use super::route::ChatPath;
-use crate::config::{Mapping, Sticky};
+use crate::config::{Config, Mapping, Rollout, Sticky};
 use crate::openai::request::ChatRequest;
 use crate::snapshot::Snapshot;
 use crate::split::{Bucket, key_hash};
-use crate::translate::{self, Loss, Reason, ReplyShape};
+use crate::translate::{self, Eligible, Loss, Reason, ReplyShape};
 use crate::upstream::original::ARM_HEADER;
 use http::header::HeaderMap;
 use std::sync::Arc;
@@ -79,10 +79,7 @@ pub(super) fn decide(
         Ok(request) => request,
         Err(reason) => return Decision::ineligible(reason, forced.is_some()),
     };
-    let model = match path {
-        ChatPath::ModelInBody => request.model(),
-        ChatPath::Deployment(name) => name,
-    };
+    let model = model_of(path, &request);
     let stays = |reason| Decision {
         model: Some(model.to_owned()),
         stream: request.stream(),
@@ -91,14 +88,15 @@ pub(super) fn decide(
     if let Some(barred) = gate::bars_bedrock(config, headers) {
         return stays(barred.reason());
     }
-    let Some(mapping) = config.bedrock.models.get(model) else {
-        return stays(Reason::UnmappedModel);
+    let mapping = match mapping_of(config, model) {
+        Ok(mapping) => mapping,
+        Err(reason) => return stays(reason),
     };
     let eligible = match translate::eligible(&request, &mapping.target) {
         Ok(eligible) => eligible,
         Err(reason) => return stays(reason),
     };
-    let (key, key_missing) = split_key(snapshot, headers, &request, draw);
+    let (key, source) = split_key(&config.rollout, headers, &request, draw);
     let in_share = snapshot.percent.includes(Bucket::of_hash(key));
     let course = match forced {
         Some(Forced::Original) => Course::Stay,
@@ -109,11 +107,7 @@ pub(super) fn decide(
         Some(Forced::Bedrock) | None => Course::Go(Box::new(Go {
             mapping: Arc::clone(mapping),
             body: eligible.converse_body(),
-            // The app is told the model that it named, in the body or in the path.
-            shape: ReplyShape {
-                model: model.to_owned(),
-                ..eligible.shape()
-            },
+            shape: shape_for(model, &eligible),
             losses: eligible.losses().to_vec(),
             key,
         })),
@@ -124,7 +118,7 @@ pub(super) fn decide(
         model,
         stream,
         eligible: Ok(()),
-        key_missing,
+        key_missing: source.is_missing(),
         forced,
         course,
     }
@@ -155,27 +149,79 @@ fn parse(body: &[u8]) -> Result<ChatRequest<'_>, Reason> {
     ChatRequest::parse(body).map_err(|_| Reason::Malformed)
 }
 
-/// The hash that the split is made by, and whether the configured key was missing.
-fn split_key(
-    snapshot: &Snapshot,
+/// The model that is asked for: the body's, or the deployment that the path names.
+pub(crate) fn model_of<'a>(path: &'a ChatPath, request: &'a ChatRequest<'_>) -> &'a str {
+    match path {
+        ChatPath::ModelInBody => request.model(),
+        ChatPath::Deployment(name) => name,
+    }
+}
+
+/// What a model is mapped to.
+///
+/// # Errors
+///
+/// The reason to stay, if it is mapped to nothing.
+pub(crate) fn mapping_of<'c>(config: &'c Config, model: &str) -> Result<&'c Arc<Mapping>, Reason> {
+    let models = &config.bedrock.models;
+    models.get(model).ok_or(Reason::UnmappedModel)
+}
+
+/// How to answer: the app is told the model that it named, in the body or in the path.
+pub(crate) fn shape_for(model: &str, eligible: &Eligible<'_>) -> ReplyShape {
+    ReplyShape {
+        model: model.to_owned(),
+        ..eligible.shape()
+    }
+}
+
+/// What the split of a call was made by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeySource {
+    /// The configured key.
+    Configured,
+    /// The conversation, because the configured key is missing.
+    Conversation,
+    /// A fresh draw, as configured.
+    Draw,
+    /// A fresh draw, because there is no key at all.
+    NoKey,
+}
+
+impl KeySource {
+    /// Whether the configured key was missing.
+    pub(crate) const fn is_missing(self) -> bool {
+        match self {
+            Self::Configured | Self::Draw => false,
+            Self::Conversation | Self::NoKey => true,
+        }
+    }
+}
+
+/// The hash that the split is made by, and where it is from.
+pub(crate) fn split_key(
+    rollout: &Rollout,
     headers: &HeaderMap,
     request: &ChatRequest<'_>,
     draw: u64,
-) -> (u64, bool) {
-    let rollout = &snapshot.config.rollout;
+) -> (u64, KeySource) {
     let key = match &rollout.sticky {
-        Sticky::None => return (draw, false),
+        Sticky::None => return (draw, KeySource::Draw),
         Sticky::Conversation => None,
         Sticky::User => request.user_key().map(str::as_bytes),
         Sticky::Header(name) => headers.get(name).map(http::HeaderValue::as_bytes),
     };
     if let Some(key) = key.filter(|key| !key.is_empty()) {
-        return (key_hash(&rollout.salt, key), false);
+        return (key_hash(&rollout.salt, key), KeySource::Configured);
     }
-    let missing = rollout.sticky != Sticky::Conversation;
+    let source = if rollout.sticky == Sticky::Conversation {
+        KeySource::Configured
+    } else {
+        KeySource::Conversation
+    };
     match request.conversation_key() {
-        Some(key) => (key_hash(&rollout.salt, &key), missing),
-        None => (draw, true),
+        Some(key) => (key_hash(&rollout.salt, &key), source),
+        None => (draw, KeySource::NoKey),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) enum Route {
 
 /// Which of the chat paths it is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ChatPath {
+pub(crate) enum ChatPath {
     /// The body names the model.
     ModelInBody,
     /// Azure's classic path: the deployment is the model, whatever the body says.

@@ -165,7 +165,7 @@ const fn verdict_after_commit(fault: Fault) -> Verdict {
 }
 
 /// The last event of a stream that broke.
-pub(super) fn interrupted() -> ErrorBody {
+pub(crate) fn interrupted() -> ErrorBody {
     ErrorBody::new(
         "The answer was interrupted by the provider.",
         "server_error",

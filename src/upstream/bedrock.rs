@@ -127,8 +127,7 @@ impl Bedrock {
         model_id: &str,
         body: Bytes,
     ) -> Result<Request<RequestBody>, Failure> {
-        let model = utf8_percent_encode(model_id, URI_LABEL);
-        let uri = format!("{}/model/{model}/converse-stream", endpoint.base);
+        let uri = format!("{}{}", endpoint.base, path(model_id));
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(HOST, endpoint.host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -250,6 +249,12 @@ impl Bedrock {
             "this machine's clock is off; AWS calls are dated by theirs"
         );
     }
+}
+
+/// The path of a streamed call of a model.
+pub(crate) fn path(model_id: &str) -> String {
+    let model = utf8_percent_encode(model_id, URI_LABEL);
+    format!("/model/{model}/converse-stream")
 }
 
 /// What an error of the service, from its answer or from inside the stream, counts as.

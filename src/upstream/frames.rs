@@ -85,10 +85,7 @@ where
             return Ok(None);
         }
         self.buffer.clear();
-        Err(Failure::new(
-            Class::Truncated,
-            "the answer ended inside a frame",
-        ))
+        Err(cut_short())
     }
 }
 
@@ -118,6 +115,44 @@ fn next_frame(buffer: &mut BytesMut) -> Result<Option<Bytes>, Failure> {
     Ok(Some(buffer.split_to(total).freeze()))
 }
 
+/// The frames of an answer that was recorded whole, each with the byte where it begins. After an
+/// error there is nothing more.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    buffer: BytesMut,
+    total: usize,
+}
+
+impl Recorded {
+    /// The frames in `bytes`.
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        Self {
+            buffer: BytesMut::from(bytes),
+            total: bytes.len(),
+        }
+    }
+}
+
+impl Iterator for Recorded {
+    type Item = (usize, Result<EventMessage, Failure>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.buffer.is_empty() {
+            return None;
+        }
+        let at = self.total - self.buffer.len();
+        let message = match next_frame(&mut self.buffer) {
+            Ok(Some(frame)) => read_frame(&frame),
+            Ok(None) => Err(cut_short()),
+            Err(failure) => Err(failure),
+        };
+        if message.is_err() {
+            self.buffer.clear();
+        }
+        Some((at, message))
+    }
+}
+
 /// One event as it came; [`event`](Self::event) reads it without a copy.
 #[derive(Debug)]
 pub(crate) struct EventMessage(Message);
@@ -129,8 +164,14 @@ impl EventMessage {
     ///
     /// A known event with a payload that it cannot have.
     pub(crate) fn event(&self) -> Result<Option<Event<'_>>, Failure> {
+        let (name, payload) = self.parts();
+        Ok(Event::parse(name, payload)?)
+    }
+
+    /// Its type and its payload.
+    pub(crate) fn parts(&self) -> (&str, &[u8]) {
         let name = header(&self.0, ":event-type").unwrap_or_default();
-        Ok(Event::parse(name, self.0.payload())?)
+        (name, self.0.payload())
     }
 }
 
@@ -164,6 +205,10 @@ fn header<'m>(message: &'m Message, name: &str) -> Option<&'m str> {
         .iter()
         .find(|header| header.name().as_str() == name)?;
     found.value().as_string().ok().map(|text| text.as_str())
+}
+
+fn cut_short() -> Failure {
+    Failure::new(Class::Truncated, "the answer ended inside a frame")
 }
 
 fn damaged(detail: &str) -> Failure {
