@@ -278,6 +278,13 @@ async fn above_the_limit_in_flight_a_call_stays() {
         (answer.arm(), answer.header("x-crossfade-reason")),
         ("original", "busy")
     );
+    // For want of room only: both could move.
+    let migratable = &world.status().await["migratable"];
+    assert_eq!(migratable["migratable"], 2, "{migratable}");
+    assert_eq!(
+        (&migratable["ratio"], &migratable["stays"]),
+        (&json!(1.0), &json!({}))
+    );
     world.finishes(held).await;
     assert_eq!(world.chat(json!({})).await.arm(), "bedrock");
 }

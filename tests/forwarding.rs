@@ -359,6 +359,13 @@ async fn a_configured_key_replaces_the_apps_and_only_for_who_may() {
     form.headers_mut()
         .insert("content-type", "text/plain".parse().expect("a type"));
     assert_eq!(world.send(form).await.status, StatusCode::FORBIDDEN);
+    let status = world.status().await;
+    let refused = &status["eligibility"]["reasons"];
+    assert_eq!(
+        (&refused["caller"], &refused["content_type"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(status["migratable"]["examined"], 3, "{status}");
     let fetch = Request::get("/v1/files").header("Host", "127.0.0.1");
     let fetch = fetch
         .header("Origin", "https://evil.test")
@@ -373,6 +380,7 @@ async fn a_configured_key_replaces_the_apps_and_only_for_who_may() {
 #[tokio::test]
 async fn what_could_move_is_known_at_0_percent() {
     let world = World::at(0).await;
+    world.stepper.advance(1_000).await;
     world.chat(json!({})).await;
     let status = world.status().await;
     assert_eq!(
@@ -380,4 +388,10 @@ async fn what_could_move_is_known_at_0_percent() {
         "{}",
         status["eligibility"]
     );
+    // Within the same quarter of a second of the rule clock nobody looks again, and it is said so.
+    world.chat(json!({"n": 2})).await;
+    let migratable = &world.status().await["migratable"];
+    let (ratio, sampled) = (&migratable["ratio"], &migratable["sampled"]);
+    assert_eq!((ratio, sampled), (&json!(1.0), &json!(1)), "{migratable}");
+    assert_eq!(migratable["unexamined"], 1, "{migratable}");
 }

@@ -200,6 +200,11 @@ async fn what_bedrock_cannot_honour_stays_with_its_reason() {
         "{}",
         status["eligibility"]
     );
+    let migratable = &status["migratable"];
+    assert_eq!(migratable["ratio"], 0.0, "{migratable}");
+    assert_eq!(migratable["examined"], 7, "{migratable}");
+    let part = migratable["stays"]["n_gt_1"].as_f64().expect("a part");
+    assert!((part - 1.0 / 7.0).abs() < 1e-9, "{migratable}");
     assert_eq!(world.bedrock.count(), 0);
 }
 

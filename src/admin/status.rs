@@ -7,7 +7,7 @@
 use crate::rollout::{Arms, Report, Rollback, RolloutState, RuleReport};
 use crate::snapshot::{Files, Hold, Holds, Share, Snapshot};
 use crate::split::Percent;
-use crate::telemetry::metrics::{Eligibility, Metrics};
+use crate::telemetry::metrics::{Eligibility, Metrics, Migratable};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub struct Status {
     pub other_attempt: u64,
     /// Whether calls could go to Bedrock.
     pub eligibility: EligibilityCounts,
+    /// How much could move.
+    pub migratable: MigratableReport,
     /// The share that was measured.
     pub share: ShareReport,
     /// The configuration.
@@ -69,6 +71,23 @@ pub struct EligibilityCounts {
     pub unread: u64,
     /// Why they stayed; only reasons that occurred.
     pub reasons: BTreeMap<&'static str, u64>,
+}
+
+/// How many of the chat calls since the start could move to Bedrock, whatever the share is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MigratableReport {
+    /// Migratable by examined calls, 0 to 1; none before the first examined call.
+    pub ratio: Option<f64>,
+    /// Calls that Bedrock can honour, those that found no room included.
+    pub migratable: u64,
+    /// Calls of which that is known.
+    pub examined: u64,
+    /// Those of the examined that were picked at 0 %; above 0 the ratio is that of a sample.
+    pub sampled: u64,
+    /// Chat calls that nobody could examine: unread, or without room or time to be read.
+    pub unexamined: u64,
+    /// The part of the examined calls that stays, by reason, 0 to 1.
+    pub stays: BTreeMap<&'static str, f64>,
 }
 
 /// The share that was measured since the percentage last changed.
@@ -145,6 +164,7 @@ impl Status {
             arms: report.arms,
             other_attempt: report.other_attempt,
             eligibility: EligibilityCounts::new(metrics),
+            migratable: MigratableReport::new(metrics),
             share: ShareReport::new(files.share, files.percent_since_unix_ms),
             state_file: StateFile::new(snapshot.holds, &files),
             config: ConfigReport {
@@ -182,6 +202,32 @@ impl EligibilityCounts {
             }
         }
         counts
+    }
+}
+
+impl MigratableReport {
+    fn new(metrics: &Metrics) -> Self {
+        let counts = metrics.migratable();
+        let Migratable {
+            migratable,
+            examined,
+            sampled,
+        } = counts;
+        let calls: u64 = metrics.eligibility().map(|(_, count)| count).sum();
+        let part = |(eligibility, count)| match eligibility {
+            Eligibility::Ineligible(reason) if count > 0 && eligibility.is_told() => {
+                Some((reason.name(), count as f64 / examined.max(1) as f64))
+            }
+            Eligibility::Ineligible(_) | Eligibility::Eligible | Eligibility::Unread => None,
+        };
+        Self {
+            ratio: counts.ratio(),
+            migratable,
+            examined,
+            sampled,
+            unexamined: calls.saturating_sub(examined),
+            stays: metrics.eligibility().filter_map(part).collect(),
+        }
     }
 }
 

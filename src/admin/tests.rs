@@ -11,7 +11,7 @@ use crate::outcome::{Arm, Attempt, Booking, CallEvent, CallId, Class, Fault, Rul
 use crate::rollout::{Command, Input, Machine, Plan, Record};
 use crate::snapshot::{Files, Hold, Holds, Share, Snapshot};
 use crate::state::start::start;
-use crate::telemetry::metrics::{Eligibility, FailoverOutcome, Metrics};
+use crate::telemetry::metrics::{Eligibility, FailoverOutcome, Look, Metrics};
 use crate::translate::Reason;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -228,6 +228,7 @@ async fn the_status_has_what_was_promised() {
         "rules",
         "arms",
         "eligibility",
+        "migratable",
         "config",
         "switches",
         "holds",
@@ -402,8 +403,11 @@ impl Story {
         let metrics = Metrics::new();
         for _ in 0..30 {
             metrics.chat_call(Eligibility::Eligible);
+            metrics.examined(Look::Whole, true);
         }
         metrics.chat_call(Eligibility::Ineligible(Reason::Busy));
+        metrics.chat_call(Eligibility::Ineligible(Reason::NGt1));
+        metrics.examined(Look::Sample, false);
         metrics.failover(Fault::Refused, FailoverOutcome::Answered);
         let files = Files {
             generation: 3,

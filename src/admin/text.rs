@@ -2,7 +2,7 @@
 //! and what to do, then the numbers. Plain text, aligned, without colour; the same for `crossfade
 //! status`, for `GET /api/status` with `Accept: text/plain` and for the page.
 
-use super::status::{EligibilityCounts, ShareReport, StateFile, Status};
+use super::status::{EligibilityCounts, MigratableReport, ShareReport, StateFile, Status};
 use crate::rollout::{ArmCounts, Rollback, RuleReport, RuleState};
 use crate::snapshot::Hold;
 use crate::telemetry::metrics::rule_state_name;
@@ -23,6 +23,7 @@ pub(super) fn render(status: &Status) -> String {
     rules(&status.rules, &mut out);
     out.push('\n');
     push(&mut out, &eligibility(&status.eligibility));
+    push(&mut out, &migratable(&status.migratable));
     for line in files(status) {
         push(&mut out, &line);
     }
@@ -224,6 +225,35 @@ fn eligibility(counts: &EligibilityCounts) -> String {
     };
     format!(
         "chat calls since the start: {eligible} eligible, {ineligible} stay{why}, {unread} unread"
+    )
+}
+
+/// What could move, and what of that is a guess from a sample.
+fn migratable(report: &MigratableReport) -> String {
+    let MigratableReport {
+        ratio,
+        migratable,
+        examined,
+        sampled,
+        unexamined,
+        stays,
+    } = report;
+    let Some(ratio) = ratio else {
+        return format!("migratable: not known yet, {unexamined} calls and none examined");
+    };
+    let of = if *sampled == 0 {
+        String::new()
+    } else {
+        format!(", {sampled} of them a sample at 0 %")
+    };
+    let why: String = stays
+        .iter()
+        .map(|(reason, part)| format!("; {reason} {:.1} %", part * 100.0))
+        .collect();
+    format!(
+        "migratable: {:.1} % ({migratable} of {examined} examined calls{of}; {unexamined} not \
+         examined){why}",
+        ratio * 100.0
     )
 }
 

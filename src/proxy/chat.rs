@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::drain::Phase;
 use crate::outcome::{Arm, Class, Verdict};
 use crate::snapshot::Snapshot;
-use crate::telemetry::metrics::{Eligibility, Metrics};
+use crate::telemetry::metrics::{Eligibility, Look, Metrics};
 use crate::translate::{Identity, Reason};
 use crate::upstream::body::{RequestBody, Sample};
 use crate::upstream::original::{self, ARM_HEADER, Hop, Unanswered};
@@ -45,6 +45,9 @@ pub(super) async fn chat(
         && let Some(barred) = gate::bars_bedrock(&glance.config, &head.headers)
     {
         books.status = Some(StatusCode::FORBIDDEN.as_u16());
+        books.eligibility = Eligibility::Ineligible(barred.reason());
+        shared.metrics.chat_call(books.eligibility);
+        shared.metrics.examined(Look::Whole, false);
         return reply::refuse(StatusCode::FORBIDDEN, barred.text());
     }
     let draining = shared.drain.phase() != Phase::Serving;
@@ -104,6 +107,10 @@ fn unheld(shared: &Arc<Shared>, head: &Parts, path: ChatPath, body: Incoming) ->
         let snapshot = shared.snapshot.load();
         let seen = copy
             .map(|copy| eligibility(&decide::decide(&snapshot, &path, &headers, &copy, u64::MAX)));
+        if let Some(seen) = seen {
+            let migratable = seen == Eligibility::Eligible;
+            shared.metrics.examined(Look::Sample, migratable);
+        }
         shared
             .metrics
             .chat_call(seen.unwrap_or(Eligibility::Unread));
@@ -135,6 +142,9 @@ async fn hold(shared: &Shared, config: &Config, body: Incoming, books: &mut Book
     };
     books.eligibility = Eligibility::Ineligible(reason);
     shared.metrics.chat_call(books.eligibility);
+    if books.eligibility.is_told() {
+        shared.metrics.examined(Look::Whole, false);
+    }
     Held::Stays(RequestBody::Resumed { read, rest })
 }
 
@@ -162,6 +172,9 @@ fn begin(shared: &Shared, books: &mut Books, decision: &Decision, limit: usize) 
         }
     }
     if !decision.forced {
+        // What finds no room now could move all the same.
+        let migratable = decision.eligible.is_ok();
+        shared.metrics.examined(Look::Whole, migratable);
         count(
             &shared.metrics,
             books.eligibility,

@@ -12,13 +12,13 @@ use crate::snapshot::{Share, Snapshot};
 use crate::translate::Loss;
 use family::{By, Maker};
 use labels::{causes, verdicts};
-use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 use rollout::RolloutGauges;
 use std::time::Duration;
 
 pub use family::Held;
 pub use labels::{
-    Eligibility, FailoverOutcome, TokenKind, rule_state_name, state_name, verdict_labels,
+    Eligibility, FailoverOutcome, Look, TokenKind, rule_state_name, state_name, verdict_labels,
 };
 
 mod catalogue;
@@ -31,6 +31,9 @@ mod rollout;
 pub struct Metrics {
     registry: Registry,
     chat_calls: By<Eligibility, IntCounter>,
+    examined: By<Look, IntCounter>,
+    migratable: By<Look, IntCounter>,
+    migratable_ratio: Gauge,
     split: By<Arm, IntCounter>,
     calls: By<(Arm, Verdict), IntCounter>,
     failovers: By<(Fault, FailoverOutcome), IntCounter>,
@@ -67,11 +70,15 @@ impl Metrics {
                 .into_iter()
                 .map(move |outcome| ((fault, outcome), [fault.name(), outcome.name()]))
         });
+        let looks = || Look::ALL.into_iter().map(|look| (look, [look.name()]));
         let kinds = TokenKind::ALL.into_iter().map(|kind| (kind, [kind.name()]));
         let losses = Loss::ALL.iter().map(|loss| (*loss, [loss.name()]));
         let causes = causes().map(|cause| (cause, [cause.name()]));
         Self {
             chat_calls: new.counters(&catalogue::CHAT_CALLS, eligibilities),
+            examined: new.counters(&catalogue::EXAMINED_CALLS, looks()),
+            migratable: new.counters(&catalogue::MIGRATABLE_CALLS, looks()),
+            migratable_ratio: new.float_gauge(&catalogue::MIGRATABLE_RATIO),
             split: new.counters(&catalogue::SPLIT_CALLS, arms()),
             calls: new.counters(&catalogue::CALLS, verdicts),
             failovers: new.counters(&catalogue::FAILOVERS, failovers),
@@ -99,12 +106,34 @@ impl Metrics {
     ///
     /// What the encoder says; it has nothing to refuse in what this file registers.
     pub fn render(&self) -> Result<String, prometheus::Error> {
+        let ratio = self.migratable().ratio();
+        self.migratable_ratio.set(ratio.unwrap_or(f64::NAN));
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
     /// Counts a chat call, when it is known whether Bedrock can honour it.
     pub fn chat_call(&self, eligibility: Eligibility) {
         self.chat_calls.with(eligibility, IntCounter::inc);
+    }
+
+    /// Counts a chat call of which it is known whether Bedrock can honour it, whatever room there
+    /// is for it at the moment.
+    pub fn examined(&self, look: Look, migratable: bool) {
+        self.examined.with(look, IntCounter::inc);
+        if migratable {
+            self.migratable.with(look, IntCounter::inc);
+        }
+    }
+
+    /// Calls that were examined since the start, and those of them that could move.
+    pub fn migratable(&self) -> Migratable {
+        let of = |counts: &By<Look, IntCounter>, look| counts.get(look).map_or(0, IntCounter::get);
+        let sum = |counts| Look::ALL.into_iter().map(|look| of(counts, look)).sum();
+        Migratable {
+            migratable: sum(&self.migratable),
+            examined: sum(&self.examined),
+            sampled: of(&self.examined, Look::Sample),
+        }
     }
 
     /// Counts an eligible chat call by the arm that the split chose.
@@ -228,6 +257,24 @@ impl Metrics {
             .iter()
             .filter(|((_, each), _)| *each == outcome);
         of_outcome.map(|(_, counter)| counter.get()).sum()
+    }
+}
+
+/// How many of the calls could move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Migratable {
+    /// Calls that Bedrock can honour.
+    pub migratable: u64,
+    /// Calls of which it is known.
+    pub examined: u64,
+    /// Those of the examined that were picked at 0 %, while others were not read.
+    pub sampled: u64,
+}
+
+impl Migratable {
+    /// The part that could move, 0 to 1; none before the first examined call.
+    pub fn ratio(self) -> Option<f64> {
+        (self.examined > 0).then(|| self.migratable as f64 / self.examined as f64)
     }
 }
 

@@ -27,6 +27,25 @@ pub(super) const CHAT_CALLS: Spec<1> = Spec {
            stays, or unread (at 0 % only a few are looked at).",
 };
 
+pub(super) const EXAMINED_CALLS: Spec<1> = Spec {
+    name: "crossfade_examined_calls_total",
+    labels: ["look"],
+    help: "Chat calls of which it is known whether Bedrock can honour them; look sample: one of \
+           the few that are read at 0 %.",
+};
+
+pub(super) const MIGRATABLE_CALLS: Spec<1> = Spec {
+    name: "crossfade_migratable_calls_total",
+    labels: ["look"],
+    help: "Examined chat calls that Bedrock can honour, those that found no room included.",
+};
+
+pub(super) const MIGRATABLE_RATIO: Spec<0> = Spec {
+    name: "crossfade_migratable_ratio",
+    labels: [],
+    help: "Migratable calls by examined calls since the start; NaN: none was examined yet.",
+};
+
 pub(super) const SPLIT_CALLS: Spec<1> = Spec {
     name: "crossfade_split_calls_total",
     labels: ["arm"],

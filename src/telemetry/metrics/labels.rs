@@ -25,9 +25,42 @@ impl Eligibility {
         }
     }
 
+    /// Whether it says something about the call, and not only about a moment: what nobody read or
+    /// had room for may be migratable or not.
+    pub const fn is_told(self) -> bool {
+        match self {
+            Self::Unread | Self::Ineligible(Reason::Busy | Reason::Starting | Reason::SlowBody) => {
+                false
+            }
+            Self::Eligible | Self::Ineligible(_) => true,
+        }
+    }
+
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let reasons = Reason::ALL.iter().copied().map(Self::Ineligible);
         [Self::Eligible, Self::Unread].into_iter().chain(reasons)
+    }
+}
+
+/// How much of a call was read to examine it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// All calls are read.
+    Whole,
+    /// At 0 %: this one was picked, others are not read.
+    Sample,
+}
+
+impl Look {
+    /// Both, in label order.
+    pub const ALL: [Self; 2] = [Self::Whole, Self::Sample];
+
+    /// The label's value.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Sample => "sample",
+        }
     }
 }
 

@@ -89,6 +89,30 @@ fn what_is_held_is_counted_until_it_is_dropped() {
 }
 
 #[test]
+fn the_migratable_ratio_is_that_of_examined_calls() {
+    let metrics = Metrics::new();
+    assert_eq!(metrics.migratable().ratio(), None);
+    assert!(has(&metrics, "crossfade_migratable_ratio NaN"));
+    metrics.examined(Look::Whole, true);
+    metrics.examined(Look::Whole, false);
+    metrics.examined(Look::Sample, true);
+    metrics.examined(Look::Sample, true);
+    let expected = Migratable {
+        migratable: 3,
+        examined: 4,
+        sampled: 2,
+    };
+    assert_eq!(metrics.migratable(), expected);
+    for line in [
+        "crossfade_migratable_ratio 0.75",
+        "crossfade_examined_calls_total{look=\"sample\"} 2",
+        "crossfade_migratable_calls_total{look=\"whole\"} 1",
+    ] {
+        assert!(has(&metrics, line), "{line}");
+    }
+}
+
+#[test]
 fn the_share_is_that_of_split_calls() {
     let metrics = Metrics::new();
     assert_eq!(metrics.share().ratio(), None);
