@@ -6,22 +6,24 @@
 //! where stderr is a terminal. Lines go through a bounded queue to a thread of their own, because
 //! a full pipe must not stop a call: what does not fit is dropped and counted.
 
+use json::JsonLines;
 use prometheus::IntCounter;
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 use tracing::Level;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, registry};
 
 pub mod events;
+mod json;
 pub mod metrics;
 
 /// The environment variables that choose what is logged, the first one that is set counts.
-/// Their syntax is `tracing`'s: `info`, `crossfade=debug,warn`.
+/// Their syntax is `tracing`'s for targets and levels: `info`, `crossfade=debug,warn`.
 pub const FILTER_VARIABLES: [&str; 2] = ["CROSSFADE_LOG", "RUST_LOG"];
 
 /// How many lines wait for a slow reader of stderr; about 4 MB of call lines.
@@ -47,22 +49,22 @@ pub fn start(filter: Option<&str>, dropped: IntCounter) -> io::Result<LogGuard> 
     std::thread::Builder::new()
         .name("log".into())
         .spawn(move || write_lines(&lines))?;
-    let parsed = filter.map(|text| EnvFilter::try_new(text).map_err(|error| (text, error)));
+    let parsed = filter.map(|text| text.parse::<Targets>().map_err(|error| (text, error)));
+    let usual = || Targets::new().with_default(DEFAULT_LEVEL);
     let (chosen, refused) = match parsed {
-        None => (EnvFilter::new(DEFAULT_FILTER), None),
+        None => (usual(), None),
         Some(Ok(chosen)) => (chosen, None),
-        Some(Err((text, error))) => (EnvFilter::new(DEFAULT_FILTER), Some((text, error))),
+        Some(Err((text, error))) => (usual(), Some((text, error))),
     };
     let writer = LogWriter {
         queue: queue.clone(),
         dropped,
     };
-    let lines = fmt::layer().with_writer(writer).with_target(false);
     let lines = if io::stderr().is_terminal() {
+        let lines = fmt::layer().with_writer(writer).with_target(false);
         lines.compact().boxed()
     } else {
-        let lines = lines.json().flatten_event(true);
-        lines.with_current_span(false).with_span_list(false).boxed()
+        JsonLines(move |line| writer.send(line)).boxed()
     };
     let ours = filter_fn(|event| may_be_logged(event.target(), *event.level()));
     // An error here says that logging was started before: then it works.
@@ -81,7 +83,7 @@ fn may_be_logged(target: &str, level: Level) -> bool {
 }
 
 /// Everything that an operator needs, and nothing for each byte of a call.
-const DEFAULT_FILTER: &str = "info";
+const DEFAULT_LEVEL: Level = Level::INFO;
 
 /// Writes what still waits when it is dropped, unless nobody reads for a second.
 #[derive(Debug)]
@@ -139,13 +141,19 @@ struct LogWriter {
     dropped: IntCounter,
 }
 
-impl Write for LogWriter {
-    /// The formatter writes each event with one call.
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match self.queue.try_send(Item::Line(line.to_vec())) {
+impl LogWriter {
+    fn send(&self, line: Vec<u8>) {
+        match self.queue.try_send(Item::Line(line)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.dropped.inc(),
         }
+    }
+}
+
+impl Write for LogWriter {
+    /// The formatter writes each event with one call.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.send(line.to_vec());
         Ok(line.len())
     }
 

@@ -2,42 +2,21 @@
 
 use super::*;
 use crate::outcome::Class;
+use crate::telemetry::json::JsonLines;
 use crate::translate::Reason;
-use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
-
-/// What was logged, as JSON.
-#[derive(Clone, Debug, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .expect("not poisoned")
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use tracing_subscriber::layer::SubscriberExt;
 
 /// Runs `act` and gives the lines that it logged.
 fn logged(act: impl FnOnce()) -> Vec<serde_json::Value> {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, act);
-    let bytes = log.0.lock().expect("not poisoned").clone();
-    let text = String::from_utf8(bytes).expect("text");
-    text.lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&log);
+    let layer = JsonLines(move |line| sink.lock().expect("not poisoned").push(line));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), act);
+    let lines = log.lock().expect("not poisoned");
+    lines
+        .iter()
+        .map(|line| serde_json::from_slice(line).expect("JSON"))
         .collect()
 }
 
