@@ -44,8 +44,8 @@ pub(crate) mod route;
 pub(crate) mod stream;
 mod upgrade;
 
-/// What a connection holds while it lives: its place among the callers. It travels with each
-/// request, so that a connection that changes its protocol goes on holding it.
+/// What a connection holds while it lives: its place among the callers. It travels with a request
+/// for another protocol, so that a connection that changes its protocol goes on holding it.
 #[derive(Clone)]
 pub(crate) struct Lease {
     _held: Arc<dyn Send + Sync>,
@@ -71,7 +71,8 @@ pub(crate) struct Shared {
     bedrock: Bedrock,
     held_bytes: Quota,
     in_flight: Quota,
-    drain: Watch,
+    /// How far the stop of the process is.
+    pub(crate) drain: Watch,
     last_sample_ms: AtomicU64,
 }
 
@@ -135,9 +136,8 @@ async fn forward(shared: &Arc<Shared>, head: Parts, body: Incoming) -> Response<
             let streamed = is_event_stream(response.headers());
             response.map(|body| {
                 let body = ForwardBody::plain(body);
-                let drain = || shared.drain.clone();
                 ReplyBody::Forward(if streamed {
-                    body.streamed(drain())
+                    body.streamed(shared.drain.clone())
                 } else {
                     body
                 })

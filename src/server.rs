@@ -11,6 +11,7 @@ use crate::openai::error::ErrorBody;
 use crate::proxy::reply::{self, ReplyBody};
 use crate::proxy::{self, Lease, Shared};
 use crate::telemetry::metrics::Metrics;
+use http::header::UPGRADE;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -141,12 +142,17 @@ pub(crate) async fn run(
     let _ = ended.recv().await;
 }
 
-/// One caller's connection, to its end.
+/// One caller's connection, to its end. Its task is woken when the phase of the process changes, and
+/// with it the call that it is answering and the body that it is writing: they only look.
 async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch, lease: Lease) {
     let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(lease.clone());
-        let call = answer(Arc::clone(&shared), request, drain.clone());
-        async { Ok::<_, Infallible>(call.await) }
+        if request.headers().contains_key(UPGRADE) {
+            request.extensions_mut().insert(lease.clone());
+        }
+        Answering {
+            shared: Arc::clone(&shared),
+            handler: Box::pin(proxy::serve(Arc::clone(&shared), request)),
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -154,7 +160,6 @@ async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch, 
         .max_header_size(MAX_HEAD_BYTES)
         .preserve_header_case(true)
         .auto_date_header(false)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(Unstalled::new(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -163,7 +168,10 @@ async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch, 
         ended = &mut connection => ended,
         () = closing => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = &mut connection => ended,
+                () = drain.clone().reached(Phase::Cut) => connection.await,
+            }
         }
     };
     if let Err(error) = ended {
@@ -171,34 +179,30 @@ async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch, 
     }
 }
 
-/// The answer to one request, whatever happens to its handler.
-async fn answer(
+/// The answer to one request, whatever happens to its handler: a panic ends its own call and no
+/// other, and so does the end of the process.
+struct Answering<F> {
     shared: Arc<Shared>,
-    request: Request<Incoming>,
-    drain: Watch,
-) -> Response<ReplyBody> {
-    tokio::select! {
-        biased;
-        response = Unpanicking(Box::pin(proxy::serve(shared, request))) => response,
-        () = drain.reached(Phase::Cut) => reply::stopping(),
-    }
+    handler: Pin<Box<F>>,
 }
 
-/// Turns a panic of the handler into an answer: it ends its own call and no other.
-struct Unpanicking<F>(Pin<Box<F>>);
-
-impl<F: Future<Output = Response<ReplyBody>>> Future for Unpanicking<F> {
-    type Output = Response<ReplyBody>;
+impl<F: Future<Output = Response<ReplyBody>>> Future for Answering<F> {
+    type Output = Result<Response<ReplyBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A handler that panicked is not polled again: its state is dropped with it.
-        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
-            Ok(polled) => polled,
+        match catch_unwind(AssertUnwindSafe(|| self.handler.as_mut().poll(cx))) {
+            Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
+            Ok(Poll::Pending) if self.shared.drain.phase() == Phase::Cut => {
+                Poll::Ready(Ok(reply::stopping()))
+            }
+            Ok(Poll::Pending) => Poll::Pending,
             Err(_) => {
                 tracing::error!(at = ?clock::unix_ms(), "a handler panicked; this is a bug");
                 let text = "The proxy failed to handle this request.";
                 let body = ErrorBody::new(text, "server_error", Some("proxy_error"));
-                Poll::Ready(reply::error(StatusCode::INTERNAL_SERVER_ERROR, &body))
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Poll::Ready(Ok(reply::error(status, &body)))
             }
         }
     }

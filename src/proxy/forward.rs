@@ -11,7 +11,6 @@ use crate::drain::{Phase, Watch};
 use crate::outcome::{Class, Verdict};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -29,7 +28,8 @@ pub(crate) struct ForwardBody {
 /// What a stream of events has beside other bodies.
 struct Events {
     gather: Gather<hyper::Error>,
-    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Looked at whenever nothing is ready: the connection's task is woken when it changes.
+    drain: Watch,
     is_cut: bool,
 }
 
@@ -60,10 +60,9 @@ impl ForwardBody {
 
     /// The body is a stream of events.
     pub(super) fn streamed(mut self, drain: Watch) -> Self {
-        let cut = Box::pin(drain.reached(Phase::Cut));
         self.events = Some(Box::new(Events {
             gather: Gather::new(),
-            cut,
+            drain,
             is_cut: false,
         }));
         self
@@ -118,7 +117,9 @@ impl Events {
         if let Poll::Ready(data) = self.gather.poll(cx, |cx| body.pull(cx)) {
             return Poll::Ready(data);
         }
-        ready!(self.cut.as_mut().poll(cx));
+        if self.drain.phase() != Phase::Cut {
+            return Poll::Pending;
+        }
         self.is_cut = true;
         // The original may have been inside an event: an empty line ends it.
         let mut frame = b"\n\n".to_vec();

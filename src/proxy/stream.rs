@@ -15,7 +15,6 @@ use crate::upstream::Failure;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use std::convert::Infallible;
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -41,7 +40,7 @@ impl<B> AnswerStream<B> {
         StreamBody {
             stream: self,
             books,
-            cut: Box::pin(drain.reached(Phase::Cut)),
+            drain,
             gather: Gather::new(),
             ended: false,
         }
@@ -53,7 +52,8 @@ pub(crate) struct StreamBody<B> {
     /// Dropped before the connection: what cancels a call is booked before anybody notices.
     books: Books,
     stream: AnswerStream<B>,
-    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Looked at before each event: the connection's task is woken when it changes.
+    drain: Watch,
     gather: Gather<Infallible>,
     ended: bool,
 }
@@ -67,12 +67,12 @@ where
     fn pull(
         stream: &mut AnswerStream<B>,
         books: &mut Books,
-        cut: &mut Pin<Box<dyn Future<Output = ()> + Send>>,
+        drain: &Watch,
         ended: &mut bool,
         cx: &mut Context<'_>,
     ) -> Poll<Pulled<Infallible>> {
         while !*ended && stream.out.len() < ENOUGH_BYTES {
-            let step = if cut.as_mut().poll(cx).is_ready() {
+            let step = if drain.phase() == Phase::Cut {
                 // A stop is nobody's failure.
                 books.settle_bedrock(Verdict::Cancelled);
                 Poll::Ready(Err(Failure::new(Class::Truncated, "crossfade is stopping")))
@@ -137,11 +137,11 @@ where
         let Self {
             stream,
             books,
-            cut,
+            drain,
             gather,
             ended,
         } = self.get_mut();
-        let next = gather.poll(cx, |cx| Self::pull(stream, books, cut, ended, cx));
+        let next = gather.poll(cx, |cx| Self::pull(stream, books, drain, ended, cx));
         next.map(|next| next.map(|data| data.map(Frame::data)))
     }
 }
