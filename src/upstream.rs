@@ -14,6 +14,7 @@ pub(crate) mod credentials;
 pub(crate) mod frames;
 pub(crate) mod original;
 mod resolve;
+mod signature;
 pub(crate) mod transport;
 
 /// Why Bedrock did not answer a call, and what that counts as.

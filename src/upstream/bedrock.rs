@@ -7,6 +7,7 @@
 use super::body::RequestBody;
 use super::credentials::{Identity, Keyring, Standing};
 use super::frames::EventStream;
+use super::signature::{self, Signer};
 use super::transport::Transport;
 use super::{Failure, with_causes};
 use crate::clock;
@@ -15,14 +16,10 @@ use crate::converse::ServiceError;
 use crate::outcome::{Class, Fault};
 use crate::translate::error::{Kind, kind};
 use arc_swap::ArcSwapOption;
-use aws_credential_types::Credentials;
 use aws_sdk_bedrockruntime::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
-use aws_sigv4::http_request::{
-    SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign,
-};
-use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue};
+use http::uri::{Authority, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -37,6 +34,7 @@ pub(crate) struct Bedrock {
     transport: Transport,
     keyring: Arc<Keyring>,
     endpoint: ArcSwapOption<Endpoint>,
+    signer: Signer,
     /// How far our wall clock is behind the service's, in seconds; signatures are dated with it.
     skew_s: AtomicI64,
 }
@@ -46,8 +44,10 @@ pub(crate) struct Bedrock {
 struct Endpoint {
     region: String,
     configured: Option<Uri>,
+    scheme: Scheme,
+    authority: Authority,
     /// Without a trailing slash.
-    base: String,
+    path_prefix: String,
     host: HeaderValue,
 }
 
@@ -57,6 +57,7 @@ impl Bedrock {
             transport,
             keyring,
             endpoint: ArcSwapOption::empty(),
+            signer: Signer::default(),
             skew_s: AtomicI64::new(0),
         }
     }
@@ -127,14 +128,22 @@ impl Bedrock {
         model_id: &str,
         body: Bytes,
     ) -> Result<Request<RequestBody>, Failure> {
-        let uri = format!("{}{}", endpoint.base, path(model_id));
+        let path = format!("{}{}", endpoint.path_prefix, path(model_id));
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(HOST, endpoint.host.clone());
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
         headers.insert(ACCEPT, HeaderValue::from_static(EVENT_STREAM));
         match &*self.keyring.standing() {
             Standing::Held(Identity::Keys(keys)) => {
-                self.sign(&uri, &mut headers, &body, keys, &endpoint.region)?;
+                let call = signature::Call {
+                    host: endpoint.authority.as_str(),
+                    path: &path,
+                    body: &body,
+                };
+                let now = self.service_time();
+                self.signer
+                    .sign(&mut headers, call, keys, &endpoint.region, now)
+                    .map_err(|_| Failure::new(Class::Config, "a signature is no header"))?;
             }
             Standing::Held(Identity::Bearer(token)) => {
                 let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
@@ -159,31 +168,16 @@ impl Bedrock {
         }
         let mut request = Request::new(RequestBody::Held(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri.parse().map_err(|error| {
-            Failure::new(Class::Config, format!("no URL for this model: {error}"))
-        })?;
+        *request.uri_mut() = Uri::builder()
+            .scheme(endpoint.scheme.clone())
+            .authority(endpoint.authority.clone())
+            .path_and_query(path)
+            .build()
+            .map_err(|error| {
+                Failure::new(Class::Config, format!("no URL for this model: {error}"))
+            })?;
         *request.headers_mut() = headers;
         Ok(request)
-    }
-
-    fn sign(
-        &self,
-        uri: &str,
-        headers: &mut HeaderMap,
-        body: &[u8],
-        keys: &Credentials,
-        region: &str,
-    ) -> Result<(), Failure> {
-        let now = self.service_time();
-        let instructions = signature(uri, headers, body, keys, region, now)
-            .map_err(|why| Failure::new(Class::Config, format!("cannot sign: {why}")))?;
-        for header in instructions.into_parts().0 {
-            let mut value = HeaderValue::from_str(header.value())
-                .map_err(|_| Failure::new(Class::Config, "a signature is no header"))?;
-            value.set_sensitive(header.sensitive());
-            headers.insert(header.name(), value);
-        }
-        Ok(())
     }
 
     /// The wall clock, corrected by what the service said of its own.
@@ -293,45 +287,22 @@ async fn resolve(to: &config::Bedrock) -> Result<Endpoint, String> {
         .resolve_endpoint(&params)
         .await
         .map_err(|error| error.to_string())?;
-    let base = found.url().trim_end_matches('/').to_owned();
-    let uri: Uri = base.parse().map_err(|_| format!("{base} is no URL"))?;
-    let host = uri
-        .authority()
-        .and_then(|host| HeaderValue::from_str(host.as_str()).ok());
-    let host = host.ok_or_else(|| format!("{base} has no host"))?;
+    let no_url = || format!("{} is no URL", found.url());
+    let uri: Uri = found.url().parse().map_err(|_| no_url())?;
+    let uri = uri.into_parts();
+    let authority = uri.authority.ok_or_else(no_url)?;
+    let path = uri.path_and_query.as_ref();
     Ok(Endpoint {
         region: to.region.clone(),
         configured: to.endpoint.clone(),
-        base,
-        host,
+        scheme: uri.scheme.ok_or_else(no_url)?,
+        host: HeaderValue::from_str(authority.as_str()).map_err(|_| no_url())?,
+        authority,
+        path_prefix: path
+            .map_or("", |path| path.path())
+            .trim_end_matches('/')
+            .to_owned(),
     })
-}
-
-fn signature(
-    uri: &str,
-    headers: &HeaderMap,
-    body: &[u8],
-    keys: &Credentials,
-    region: &str,
-    now: SystemTime,
-) -> Result<SigningInstructions, String> {
-    let identity = keys.clone().into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(region)
-        .name("bedrock")
-        .time(now)
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|error| error.to_string())?
-        .into();
-    let headers = headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let request = SignableRequest::new("POST", uri, headers, SignableBody::Bytes(body))
-        .map_err(|error| error.to_string())?;
-    let signed = sign(request, &params).map_err(|error| error.to_string())?;
-    Ok(signed.into_parts().0)
 }
 
 /// What a URI label leaves as it is (RFC 3986's unreserved characters): an ARN's `/` and `:` are
@@ -342,7 +313,11 @@ const URI_LABEL: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
+/// What is sent.
+pub(super) const JSON: &str = "application/json";
+
+/// What is asked for.
+pub(super) const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 
 /// More than any error of the service; the rest of a longer one is not read.
 const MAX_ERROR_BYTES: usize = 64 << 10;
