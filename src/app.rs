@@ -25,7 +25,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -286,10 +288,7 @@ pub fn run(options: Options) -> ExitCode {
         Ok(guard) => guard,
         Err(error) => return fail(EXIT_FAILED, &error),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_FAILED, &error),
     };
@@ -297,6 +296,18 @@ pub fn run(options: Options) -> ExitCode {
     // What waits for a slow name server or disk is not waited for.
     runtime.shutdown_background();
     code
+}
+
+/// As many threads as there are cores (of a container: as it may use). For one, the scheduler that
+/// needs no other to be told: it costs a call less.
+fn runtime() -> io::Result<Runtime> {
+    let one_core = available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut builder = if one_core {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    builder.enable_all().build()
 }
 
 async fn serve(options: Options, metrics: Arc<Metrics>) -> ExitCode {

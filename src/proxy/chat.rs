@@ -39,7 +39,7 @@ pub(super) async fn chat(
     shared
         .transport
         .limit_connect(glance.config.timeouts.connect);
-    let request_id: Arc<str> = request_id(draw(), draw()).into();
+    let request_id: Arc<str> = named("req_").into();
     let mut books = Books::open(shared, request_id, glance.attempt);
     if glance.config.original.api_key.is_some()
         && let Some(barred) = gate::bars_bedrock(&glance.config, &head.headers)
@@ -219,7 +219,7 @@ async fn bedrock_first(
     go.losses.iter().for_each(|loss| shared.metrics.loss(*loss));
     let streamed = go.shape.stream;
     let identity = Identity {
-        id: format!("chatcmpl-{:016x}{:016x}", draw(), draw()),
+        id: named("chatcmpl-"),
         created_unix_s: crate::clock::unix_ms() / 1000,
     };
     let answer = ask::ask(
@@ -287,7 +287,7 @@ async fn ask_original(
         Eligibility::Ineligible(reason) => Some(HeaderValue::from_static(reason.name())),
         Eligibility::Eligible | Eligibility::Unread => None,
     };
-    let request_id = HeaderValue::from_str(&books.request_id).ok();
+    let request_id = Arc::clone(&books.request_id);
     let sent = original::send(&shared.transport, &config.original, head, body, Hop::Ends).await;
     let mut response = match sent {
         Ok(response) => {
@@ -298,9 +298,8 @@ async fn ask_original(
             books.original_answered(status.as_u16(), streamed);
             response.map(|body| {
                 let body = ForwardBody::of_call(body, books, verdict_of(status));
-                let drain = || shared.drain.clone();
                 ReplyBody::Forward(if streamed {
-                    body.streamed(drain())
+                    body.streamed(shared.drain.clone())
                 } else {
                     body
                 })
@@ -329,7 +328,9 @@ async fn ask_original(
     if let Some(reason) = reason {
         headers.insert(REASON_HEADER, reason);
     }
-    if let (Some(request_id), false) = (request_id, headers.contains_key(REQUEST_ID_HEADER)) {
+    if !headers.contains_key(REQUEST_ID_HEADER)
+        && let Ok(request_id) = HeaderValue::from_str(&request_id)
+    {
         headers.insert(REQUEST_ID_HEADER, request_id);
     }
     response
@@ -345,8 +346,13 @@ fn verdict_of(status: StatusCode) -> Verdict {
     }
 }
 
-fn request_id(high: u64, low: u64) -> String {
-    format!("req_{high:016x}{low:016x}")
+/// A name that no other call has: the prefix and 128 random bits.
+fn named(prefix: &str) -> String {
+    let mut name = prefix.to_owned();
+    for half in [draw(), draw()] {
+        name.push_str(&hex::encode(half.to_be_bytes()));
+    }
+    name
 }
 
 /// A fresh uniform number: the data path's only source of randomness.

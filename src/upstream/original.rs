@@ -110,29 +110,25 @@ fn target(original: &Original, asked: &Uri) -> Result<Uri, String> {
         .map_err(|error| format!("the target cannot be forwarded: {error}"))
 }
 
-/// Removes what belongs to one connection only (RFC 9110 §7.6.1) and what is ours.
+/// Removes what belongs to one connection only (RFC 9110 §7.6.1) and what is ours. Most messages
+/// have little of it, so the few names that are there are compared, not the many that could be.
 fn strip(headers: &mut HeaderMap, hop: Hop) {
-    let named: Vec<HeaderName> = headers
+    let goes = |name: &HeaderName| match hop {
+        Hop::Ends => STRIPPED.contains(name) || ENDING.contains(name),
+        Hop::Upgrades => STRIPPED.contains(name),
+    };
+    let named = headers
         .get_all(CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|list| list.split(','))
         .filter_map(|name| name.trim().parse().ok())
-        .filter(|name| hop == Hop::Ends || *name != UPGRADE)
-        .collect();
-    for name in named {
+        .filter(|name| hop == Hop::Ends || *name != UPGRADE);
+    let present = headers.keys().filter(|name| goes(name)).cloned();
+    let names: Vec<HeaderName> = named.chain(present).collect();
+    for name in names {
         headers.remove(name);
     }
-    if hop == Hop::Ends {
-        headers.remove(CONNECTION);
-        headers.remove(UPGRADE);
-    }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
-    headers.remove(KEEP_ALIVE);
-    headers.remove(PROXY_CONNECTION);
-    headers.remove(ARM_HEADER);
 }
 
 fn replace_key(headers: &mut HeaderMap, dialect: Dialect, key: &str) {
@@ -154,13 +150,18 @@ pub(crate) const ARM_HEADER: HeaderName = HeaderName::from_static("x-crossfade-a
 /// Azure's header for a key.
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HOP_BY_HOP: [HeaderName; 6] = [
+/// What never goes on.
+const STRIPPED: [HeaderName; 9] = [
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
     TE,
     TRAILER,
     TRANSFER_ENCODING,
     EXPECT,
+    ARM_HEADER,
 ];
+
+/// What goes on with a protocol upgrade only.
+const ENDING: [HeaderName; 2] = [CONNECTION, UPGRADE];
