@@ -1,13 +1,16 @@
 //! Writes stream frames together that are ready together.
 //!
 //! hyper hands one decoded chunk per turn of the event loop from the upstream connection to the
-//! caller's, which writes each by itself: a burst of 50 deltas costs 50 system calls. Here the
-//! first frame goes out at once; a later one is held while up to [`EMPTY_TURNS`] turns of the loop
-//! bring another, or until [`FULL_BYTES`] are held. There is no timer, so a paced stream waits for
-//! nothing that could be noticed, and a single frame is passed on without a copy.
+//! caller's, which writes each by itself: a burst of 50 deltas costs 50 system calls. Here a frame
+//! that comes after a pause goes out at once; one that follows another within [`BURST`] is held
+//! while up to [`EMPTY_TURNS`] turns of the loop bring more, or until [`FULL_BYTES`] are held. There
+//! is no timer, so a paced stream waits for nothing, and a single frame is passed on without a copy.
 
+use crate::clock;
 use bytes::{Bytes, BytesMut};
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What one poll of the source brought.
 pub(crate) enum Pulled<E> {
@@ -20,7 +23,8 @@ pub(crate) enum Pulled<E> {
 /// The frames that are held.
 #[derive(Debug)]
 pub(crate) struct Gather<E> {
-    begun: bool,
+    /// When the last frame came.
+    last: Option<Instant>,
     held: Held,
     empty_turns: u8,
     end: Option<Result<(), E>>,
@@ -36,7 +40,7 @@ enum Held {
 impl<E> Gather<E> {
     pub(crate) const fn new() -> Self {
         Self {
-            begun: false,
+            last: None,
             held: Held::Nothing,
             empty_turns: 0,
             end: None,
@@ -51,11 +55,10 @@ impl<E> Gather<E> {
     ) -> Poll<Option<Result<Bytes, E>>> {
         while self.end.is_none() && self.held.len() < FULL_BYTES {
             match pull(cx) {
-                Poll::Ready(Pulled::Data(data)) if !self.begun => {
-                    self.begun = true;
-                    return Poll::Ready(Some(Ok(data)));
-                }
                 Poll::Ready(Pulled::Data(data)) => {
+                    if self.is_after_a_pause() && matches!(self.held, Held::Nothing) {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
                     self.empty_turns = 0;
                     self.held.add(data);
                 }
@@ -77,6 +80,13 @@ impl<E> Gather<E> {
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
             Some(Ok(())) | None => Poll::Ready(None),
         }
+    }
+
+    /// Notes that a frame came; whether none came shortly before it.
+    fn is_after_a_pause(&mut self) -> bool {
+        let now = clock::io_now();
+        let last = self.last.replace(now);
+        last.is_none_or(|last| now.saturating_duration_since(last) > BURST)
     }
 }
 
@@ -114,6 +124,9 @@ impl Held {
     }
 }
 
+/// Frames this close together were sent together: no model generates so fast.
+const BURST: Duration = Duration::from_millis(1);
+
 /// Measured: one empty turn merges almost nothing, three merge a burst into three writes.
 const EMPTY_TURNS: u8 = 3;
 
@@ -126,18 +139,38 @@ mod tests {
     use std::collections::VecDeque;
     use std::task::Waker;
 
-    /// Polls until the end; each `None` of the script is a turn in which nothing is ready.
-    fn writes(script: &[Option<&'static str>]) -> Vec<String> {
+    /// What happens between two polls, or in one.
+    #[derive(Clone, Copy)]
+    enum Step {
+        /// A frame is ready.
+        Frame(&'static str),
+        /// Nothing is ready in this turn.
+        Turn,
+        /// Nothing is ready in this turn, nor for a while after it.
+        Pause,
+    }
+
+    use Step::{Frame, Pause, Turn};
+
+    /// Polls until the end of the script.
+    async fn writes(script: &[Step]) -> Vec<String> {
         let mut script: VecDeque<_> = script.iter().copied().collect();
         let mut gather: Gather<()> = Gather::new();
         let mut cx = Context::from_waker(Waker::noop());
         let mut writes = Vec::new();
         loop {
+            let mut paused = false;
             let polled = gather.poll(&mut cx, |_| match script.pop_front() {
-                Some(Some(data)) => Poll::Ready(Pulled::Data(Bytes::from_static(data.as_bytes()))),
-                Some(None) => Poll::Pending,
+                Some(Frame(data)) => Poll::Ready(Pulled::Data(Bytes::from_static(data.as_bytes()))),
+                Some(step @ (Turn | Pause)) => {
+                    paused = matches!(step, Pause);
+                    Poll::Pending
+                }
                 None => Poll::Ready(Pulled::End(Ok(()))),
             });
+            if paused {
+                tokio::time::advance(2 * BURST).await;
+            }
             match polled {
                 Poll::Pending => {}
                 Poll::Ready(Some(data)) => {
@@ -149,25 +182,47 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_first_frame_goes_out_at_once_and_a_burst_together() {
-        let burst = [Some("a"), Some("b"), None, Some("c"), None, None, Some("d")];
-        assert_eq!(writes(&burst), ["a", "bcd"]);
+    #[tokio::test(start_paused = true)]
+    async fn the_first_frame_goes_out_at_once_and_a_burst_together() {
+        let burst = [
+            Frame("a"),
+            Frame("b"),
+            Turn,
+            Frame("c"),
+            Turn,
+            Turn,
+            Frame("d"),
+        ];
+        assert_eq!(writes(&burst).await, ["a", "bcd"]);
+        let two = [
+            Frame("a"),
+            Frame("b"),
+            Turn,
+            Turn,
+            Turn,
+            Pause,
+            Frame("c"),
+            Frame("d"),
+        ];
+        assert_eq!(writes(&two).await, ["a", "b", "c", "d"]);
     }
 
-    #[test]
-    fn a_paced_frame_waits_for_three_empty_turns_and_no_longer() {
-        let paced = [
-            Some("a"),
-            None,
-            Some("b"),
-            None,
-            None,
-            None,
-            None,
-            Some("c"),
-        ];
-        assert_eq!(writes(&paced), ["a", "b", "c"]);
+    #[tokio::test(start_paused = true)]
+    async fn a_held_frame_waits_for_three_empty_turns_and_no_longer() {
+        let script = [Frame("a"), Frame("b"), Turn, Turn, Turn, Turn, Frame("c")];
+        assert_eq!(writes(&script).await, ["a", "b", "c"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paced_frame_waits_for_nothing() {
+        let mut gather: Gather<()> = Gather::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        for data in ["a", "b", "c"] {
+            tokio::time::advance(2 * BURST).await;
+            let data = Bytes::from_static(data.as_bytes());
+            let polled = gather.poll(&mut cx, |_| Poll::Ready(Pulled::Data(data.clone())));
+            assert_eq!(polled, Poll::Ready(Some(Ok(data))));
+        }
     }
 
     #[test]
