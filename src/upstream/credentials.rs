@@ -18,6 +18,7 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -141,14 +142,15 @@ async fn keep_fresh(keyring: Arc<Keyring>, region: String, metrics: Arc<Metrics>
 }
 
 async fn resolve(region: &str) -> Result<Credentials, String> {
-    let http =
-        aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
-            let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
-            connector.set_connector_settings(settings.cloned());
-            connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-            let tls = Provider::Rustls(CryptoMode::Ring);
-            connector.tls_provider(tls).build()
-        });
+    // Made when it is needed, which with keys in the environment or a profile is never: to make one
+    // reads the system's certificates, and that took longer than all the rest of the start.
+    let http = http_client_fn(|settings, components| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(Some(settings.clone()));
+        connector.set_sleep_impl(components.sleep_impl());
+        let tls = Provider::Rustls(CryptoMode::Ring);
+        SharedHttpConnector::new(connector.tls_provider(tls).build())
+    });
     let config = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
         .http_client(http)

@@ -71,7 +71,7 @@ pub(crate) struct Sidecar {
 
 impl Sidecar {
     /// Starts the binary on the `rollout.yaml` in `dir` and returns when both ports are
-    /// open and the keys are there.
+    /// open, the keys are there and the state file is read.
     pub(crate) fn start(dir: &Path) -> Self {
         Self::start_with(dir, &[])
     }
@@ -97,13 +97,24 @@ impl Sidecar {
         let (ports, seen) = ready(&log);
         // A Unix socket has no address of this kind.
         let [listen, admin] = ports.map(|port| port.parse().unwrap_or(ANY_PORT));
-        Self {
+        let sidecar = Self {
             listen,
             admin,
             child,
             log,
             seen,
+        };
+        // No line says that the state file was read; until it is, the share is held at 0.
+        while sidecar.is_held("state_write") {
+            std::thread::yield_now();
         }
+        sidecar
+    }
+
+    fn is_held(&self, hold: &str) -> bool {
+        let status = self.status();
+        let holds = status["holds"].as_array().expect("a list");
+        holds.iter().any(|each| each == hold)
     }
 
     /// SIGKILL, and everything that it had logged by then, oldest first.
