@@ -34,6 +34,8 @@ object! {
         "reasoning" => reasoning: Present,
         /// Reasoning that the app plays back; not OpenAI's own.
         "reasoning_content" => reasoning_content: Present,
+        /// The answer as the SDK's `parse()` read it, played back beside its text.
+        "parsed" => parsed: Present,
     }
 }
 
@@ -218,5 +220,7 @@ object! {
         "name" => name: Text<'a>,
         /// A JSON object, as text.
         "arguments" => arguments: Text<'a>,
+        /// The same as the SDK's `parse()` read it; no meaning of its own.
+        "parsed_arguments" => parsed_arguments: Present,
     }
 }

@@ -100,7 +100,8 @@ impl<'r> Builder<'r, '_> {
         )?;
         let replayed = message.reasoning.is_some()
             || message.reasoning_content.is_some()
-            || message.annotations.is_some();
+            || message.annotations.is_some()
+            || message.parsed.is_some();
         self.losses.add_if(replayed, Loss::ReplayedExtras);
         self.name(role, message);
         match role {
