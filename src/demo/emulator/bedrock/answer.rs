@@ -256,6 +256,10 @@ fn text(request: &Value, question: &str, wished: Option<&str>) -> (String, prose
         (Some(text), _, _) => text.to_owned(),
         (None, Some(schema), _) => sample::instance(&schema, "").to_string(),
         (None, None, Some(result)) => format!("The tool says: {result}"),
+        (None, None, None) if is_told_to_write_json(request) => {
+            let answer = prose::answer("bedrock", question);
+            sample::object_asked_for(question, &answer).to_string()
+        }
         (None, None, None) => prose::answer("bedrock", question),
     };
     let inference = request.get("inferenceConfig").unwrap_or(&Value::Null);
@@ -270,6 +274,16 @@ fn text(request: &Value, question: &str, wished: Option<&str>) -> (String, prose
         cap,
         &stops.filter_map(Value::as_str).collect::<Vec<_>>(),
     )
+}
+
+/// Whether a system text demands JSON.
+fn is_told_to_write_json(request: &Value) -> bool {
+    let system = request.get("system").and_then(Value::as_array);
+    let mut texts = system
+        .into_iter()
+        .flatten()
+        .filter_map(|block| block.get("text")?.as_str());
+    texts.any(|text| text.contains("JSON object"))
 }
 
 /// The calls that a model would make: when told to, or when the question asks for it.
@@ -291,10 +305,9 @@ fn tool_blocks(request: &Value, question: &str, wish: &Wish, digest: &str) -> Ve
     let choice = request
         .pointer("/toolConfig/toolChoice")
         .unwrap_or(&Value::Null);
-    let question = question.to_lowercase();
-    let asked = |spec: &&&Value| {
-        question.contains("weather") || question.contains(&name(spec).to_lowercase())
-    };
+    let heard = question.to_lowercase();
+    let asked =
+        |spec: &&&Value| heard.contains("weather") || heard.contains(&name(spec).to_lowercase());
     let named = choice.pointer("/tool/name").and_then(Value::as_str);
     let chosen = match named {
         Some(named) => specs.iter().find(|spec| name(spec) == named),
@@ -306,13 +319,9 @@ fn tool_blocks(request: &Value, question: &str, wish: &Wish, digest: &str) -> Ve
     let Some(spec) = chosen else {
         return Vec::new();
     };
-    let count = wish
-        .tool_calls
-        .unwrap_or_else(|| calls_asked_for(&question));
-    let input = sample::instance(
-        spec.pointer("/inputSchema/json").unwrap_or(&Value::Null),
-        "",
-    );
+    let count = wish.tool_calls.unwrap_or_else(|| calls_asked_for(&heard));
+    let schema = spec.pointer("/inputSchema/json").unwrap_or(&Value::Null);
+    let input = sample::arguments(schema, &name(spec), question);
     let empty = wish.no_arguments || input.as_object().is_some_and(serde_json::Map::is_empty);
     (0..count)
         .map(|at| Block::Tool {

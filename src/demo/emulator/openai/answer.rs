@@ -329,7 +329,10 @@ fn content(request: &Value, question: &str, wish: Option<&str>) -> (String, pros
             let schema = format.and_then(|format| format.pointer("/json_schema/schema"));
             sample::instance(schema.unwrap_or(&Value::Null), "").to_string()
         }
-        Some("json_object") => json!({"answer": prose::answer("openai", question)}).to_string(),
+        Some("json_object") => {
+            let answer = prose::answer("openai", question);
+            sample::object_asked_for(question, &answer).to_string()
+        }
         Some(_) | None => match messages(request).last() {
             Some(result) if result.get("role") == Some(&json!("tool")) => {
                 format!("The tool says: {}", text_of(result))
@@ -376,9 +379,9 @@ fn tool_calls(
     let answered = messages(request)
         .last()
         .is_some_and(|last| last.get("role") == Some(&json!("tool")));
-    let question = question.to_lowercase();
+    let heard = question.to_lowercase();
     let asked = |function: &&&Value| {
-        question.contains("weather") || question.contains(&name(function).to_lowercase())
+        heard.contains("weather") || heard.contains(&name(function).to_lowercase())
     };
     let chosen = match (named, choice.and_then(Value::as_str)) {
         (_, Some("none")) => None,
@@ -391,8 +394,9 @@ fn tool_calls(
     let Some(function) = chosen else {
         return Vec::new();
     };
-    let count = wished.unwrap_or_else(|| if question.contains("parallel") { 2 } else { 1 });
-    let arguments = sample::instance(function.get("parameters").unwrap_or(&Value::Null), "");
+    let count = wished.unwrap_or_else(|| if heard.contains("parallel") { 2 } else { 1 });
+    let schema = function.get("parameters").unwrap_or(&Value::Null);
+    let arguments = sample::arguments(schema, &name(function), question);
     (0..count)
         .map(|at| ToolCall {
             id: format!("call_{}{at}", digest.get(..23).unwrap_or_default()),
