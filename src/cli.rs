@@ -98,6 +98,9 @@ struct Demo {
     /// One JSON object instead of a view.
     #[arg(long)]
     json: bool,
+    /// Add each request that the emulated Bedrock receives to FILE, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -188,8 +191,18 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             config_path: config,
             require_state,
         }),
-        Command::Demo(Demo { serve, plain, json }) => {
-            let told = block_on(demo::run(demo::Options { serve, plain, json }));
+        Command::Demo(Demo {
+            serve,
+            plain,
+            json,
+            record,
+        }) => {
+            let told = block_on(demo::run(demo::Options {
+                serve,
+                plain,
+                json,
+                record,
+            }));
             match told {
                 Ok(Ok(())) => ExitCode::SUCCESS,
                 Ok(Err(failed)) => complain(failed.exit_code(), &failed),

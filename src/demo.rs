@@ -6,6 +6,7 @@
 //! from outside: at what the app saw, at what Bedrock received, at `/api/status`. A step that was
 //! not observed fails the demo.
 
+use emulator::Recorder;
 use stage::Stage;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ mod story;
 mod view;
 
 /// What `crossfade demo` is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// No story: the emulators, crossfade at 25 % and the app's load, until stopped.
     pub serve: bool,
@@ -30,6 +31,8 @@ pub struct Options {
     pub plain: bool,
     /// One JSON object instead of a view: of the story at its end, of `serve` once all runs.
     pub json: bool,
+    /// Where to write what the emulated Bedrock is sent; see [`Recorder`].
+    pub record: Option<PathBuf>,
 }
 
 /// Why the demo did not come to its end.
@@ -94,18 +97,23 @@ fn log_path(dir: &Path) -> PathBuf {
 /// # Errors
 /// [`Failed`], which says what to print and with which code to exit.
 pub async fn run(options: Options) -> Result<(), Failed> {
-    let no_signal = |error: std::io::Error| Failed::Setup(error.to_string());
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signal)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signal)?;
+    let no_setup = |error: std::io::Error| Failed::Setup(error.to_string());
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_setup)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_setup)?;
     let stopped = async {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
     };
-    let mut view = View::new(options);
+    let recorder = options.record.as_deref().map(Recorder::append_to);
+    let recorder = recorder.transpose().map_err(no_setup)?;
+    let mut view = View::new(&options);
     let percent = if options.serve { 25 } else { 5 };
     let mut stage = Stage::build(percent).await?;
+    if let Some(recorder) = recorder {
+        stage.bedrock.record(recorder);
+    }
     let told = async {
         if options.serve {
             story::serve(&mut stage, &mut view).await

@@ -4,6 +4,7 @@
 //! the moment of the kill, the state file must be whole, and a process that starts on it must be of
 //! one mind: rolled back and silent towards Bedrock, or armed because nothing was ever rolled back.
 
+use crate::support::bodies::Source;
 use crate::support::sidecar::{Providers, Sidecar, chat, exchange, request};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -54,7 +55,7 @@ enum Mind {
 
 #[test]
 fn a_kill_around_a_rollback_never_loses_it() {
-    let providers = Providers::start();
+    let providers = Providers::start().recorded(Source::EndToEnd);
     let mut random = StdRng::seed_from_u64(SEED);
     let mut minds = Vec::new();
     for round in 0..ROUNDS {

@@ -1,8 +1,10 @@
-//! The vendors' own SDKs as clients: boto3 of the Bedrock emulator, openai-python and openai-node of
-//! crossfade. The checks themselves are the scripts in `sdk/`; here is what they need around them.
+//! Real clients: boto3 of the Bedrock emulator; OpenAI's SDKs and the frameworks that are built on
+//! them of crossfade. The checks themselves are the scripts in `sdk/`; here is what they need around
+//! them.
 //!
 //! Ignored in a plain `cargo test`: they need interpreters with packages, which `tests/run` installs.
 
+use crate::support::bodies::Source;
 use crate::support::sidecar::{Providers, Sidecar};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,31 +13,67 @@ use tempfile::TempDir;
 /// The variables that `tests/run` sets.
 const PYTHON: &str = "CROSSFADE_TEST_PYTHON";
 const NODE: &str = "CROSSFADE_TEST_NODE";
+/// The frameworks want an older openai-python, so they have an environment of their own.
+const FRAMEWORKS: &str = "CROSSFADE_TEST_FRAMEWORKS";
 
-#[test]
-#[ignore = "needs boto3: run `tests/run sdk`"]
-fn boto3_takes_the_emulator_for_bedrock() {
-    let report = run(PYTHON, "bedrock_boto3.py", &Providers::start(), &[]);
-    println!("{report}");
+/// Those who made the APIs.
+mod vendors {
+    use super::{NODE, PYTHON, before_crossfade, run};
+    use crate::support::sidecar::Providers;
+
+    #[test]
+    #[ignore = "needs boto3: run `tests/run sdk`"]
+    fn boto3_takes_the_emulator_for_bedrock() {
+        // Its requests are its own, and some wrong on purpose: they are not recorded.
+        let report = run(PYTHON, "bedrock_boto3.py", &Providers::start(), &[]);
+        println!("{report}");
+    }
+
+    #[test]
+    #[ignore = "needs openai-python: run `tests/run sdk`"]
+    fn openai_python_takes_crossfade_for_openai() {
+        println!("{}", before_crossfade(PYTHON, "openai_python.py"));
+    }
+
+    #[test]
+    #[ignore = "needs openai-python: run `tests/run sdk`"]
+    fn openai_python_reads_typed_answers_through_crossfade() {
+        println!("{}", before_crossfade(PYTHON, "openai_python_typed.py"));
+    }
+
+    #[test]
+    #[ignore = "needs openai-node: run `tests/run sdk`"]
+    fn openai_node_takes_crossfade_for_openai() {
+        println!("{}", before_crossfade(NODE, "openai_node.js"));
+    }
 }
 
-#[test]
-#[ignore = "needs openai-python: run `tests/run sdk`"]
-fn openai_python_takes_crossfade_for_openai() {
-    let report = before_crossfade(PYTHON, "openai_python.py");
-    println!("{report}");
-}
+/// Those who build on them.
+mod frameworks {
+    use super::{FRAMEWORKS, before_crossfade};
 
-#[test]
-#[ignore = "needs openai-node: run `tests/run sdk`"]
-fn openai_node_takes_crossfade_for_openai() {
-    let report = before_crossfade(NODE, "openai_node.js");
-    println!("{report}");
+    #[test]
+    #[ignore = "needs langchain-openai: run `tests/run frameworks`"]
+    fn langchain_takes_crossfade_for_openai() {
+        println!("{}", before_crossfade(FRAMEWORKS, "langchain_standard.py"));
+    }
+
+    #[test]
+    #[ignore = "needs llama-index: run `tests/run frameworks`"]
+    fn llama_index_takes_crossfade_for_openai() {
+        println!("{}", before_crossfade(FRAMEWORKS, "llama_index_openai.py"));
+    }
+
+    #[test]
+    #[ignore = "needs autogen: run `tests/run frameworks`"]
+    fn autogen_takes_crossfade_for_openai() {
+        println!("{}", before_crossfade(FRAMEWORKS, "autogen_openai.py"));
+    }
 }
 
 /// Runs a script against crossfade at three shares, in front of the same two providers.
 fn before_crossfade(interpreter: &str, script: &str) -> String {
-    let providers = Providers::start();
+    let providers = Providers::start().recorded(Source::Clients);
     let sidecars = [0, 50, 100].map(|percent| {
         let dir = TempDir::new().expect("a temporary directory");
         providers.write_config(dir.path(), percent);
@@ -97,8 +135,6 @@ fn run(
 #[expect(clippy::disallowed_methods, reason = "the test's own environment")]
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!(
-            "{name} is not set: run `tests/run sdk`, which installs the SDKs and starts this test"
-        )
+        panic!("{name} is not set: `tests/run` installs the clients and starts this test")
     })
 }

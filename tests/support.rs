@@ -21,6 +21,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+pub(crate) mod bodies;
 pub(crate) mod sidecar;
 
 /// crossfade with its two providers, its file and its clock.
@@ -53,6 +54,7 @@ impl World {
         let bedrock = BedrockEmulator::start(ANY_PORT, Credentials::default())
             .await
             .expect("a free port");
+        bodies::record(&bedrock, bodies::Source::EndToEnd);
         let dir = TempDir::new().expect("a temporary directory");
         let (clock, stepper) = RuleClock::stepped();
         let mut world = Self {

@@ -13,7 +13,9 @@
     reason = "a broken case must fail loudly"
 )]
 
+use crate::support::bodies::{Source, recorder};
 use crossfade::converse::{Event, Fault, ServiceError};
+use crossfade::demo::emulator::Recorder;
 use crossfade::openai::ChatRequest;
 use crossfade::translate::{
     Allowance, Defaults, Fold, Fraction, Identity, Loss, Reason, ReplyShape, StreamWriter, Target,
@@ -25,10 +27,11 @@ use std::path::PathBuf;
 #[test]
 fn golden() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let recorder = recorder(Source::Golden);
     let mut wrong = String::new();
     for file in files() {
         let found = std::fs::read_to_string(&file).unwrap();
-        let made = Case::read(&found).run();
+        let made = Case::read(&found).run(recorder.as_ref());
         if found == made {
             continue;
         }
@@ -195,7 +198,7 @@ impl<'a> Case<'a> {
         target
     }
 
-    fn run(&self) -> String {
+    fn run(&self, recorder: Option<&Recorder>) -> String {
         let mut text = format!("{}\n\n== request\n{}\n", self.head.trim_end(), self.request);
         let body = fill(self.request);
         let target = self.target();
@@ -219,6 +222,10 @@ impl<'a> Case<'a> {
             eligible.converse_body(),
             "equal requests give equal bytes"
         );
+        if let Some(recorder) = recorder {
+            let model = self.of_head("target").expect("a target");
+            recorder.add("converse-stream", model, &body).expect("room");
+        }
         let body = unfill(&pretty(str::from_utf8(&body).unwrap()));
         let _ = write!(text, "\n== converse\n{body}\n");
         if !eligible.losses().is_empty() {

@@ -39,6 +39,7 @@ fn the_usual_commands_are_understood() {
         &["run", "--config", "a.yaml", "--require-state"],
         &["demo", "--plain"],
         &["demo", "--serve"],
+        &["demo", "--record", "a.jsonl"],
         &["check"],
         &["check", "a.yaml", "--json"],
         &["explain", "request.json"],

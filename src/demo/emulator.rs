@@ -43,6 +43,7 @@ mod frames;
 mod log;
 pub mod openai;
 mod prose;
+mod record;
 mod sample;
 mod script;
 mod server;
@@ -53,6 +54,7 @@ pub use bedrock::BedrockEmulator;
 pub use behaviour::Rule;
 pub use log::{BODY, Captured, Ended, KEPT};
 pub use openai::OpenAiEmulator;
+pub use record::Recorder;
 pub use sigv4::Credentials;
 
 /// How an emulator behaves in general.

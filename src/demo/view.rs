@@ -48,7 +48,7 @@ struct Live {
 
 impl View {
     /// Chooses the kind: live needs a terminal.
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         let clock = RuleClock::system();
         let start = clock.now();
         let kind = if options.json {

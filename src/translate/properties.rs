@@ -2,11 +2,14 @@
 
 use super::{Allowance, Fault, Fold, Identity, Mode, ReplyShape, StreamWriter, Target, eligible};
 use crate::converse::Event;
+use crate::demo::emulator::Recorder;
 use crate::fuzz::reply;
 use crate::openai::ChatRequest;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::LazyLock;
 
 fn target() -> impl Strategy<Value = Target> {
     let ids = [
@@ -18,6 +21,14 @@ fn target() -> impl Strategy<Value = Target> {
         "openai.gpt-oss-120b-1:0",
         "mistral.mixtral-8x7b-instruct-v0:1",
         "somebody.something-v1:0",
+        "us.amazon.nova-2-lite-v1:0",
+        "amazon.nova-micro-v1:0",
+        "anthropic.claude-opus-4-1-20250805-v1:0",
+        "anthropic.claude-opus-5-5",
+        "deepseek.v3-v1:0",
+        "qwen.qwen3-32b-v1:0",
+        "openai.gpt-5.6",
+        "moonshotai.kimi-k2-thinking",
     ];
     let count = Allowance::ALL.len();
     (select(ids.to_vec()), subsequence(Allowance::ALL, 0..=count)).prop_map(|(id, allowed)| {
@@ -40,9 +51,29 @@ fn text() -> impl Strategy<Value = Value> {
     ]
 }
 
+/// A picture or a document, with a text beside it.
+fn media() -> impl Strategy<Value = Value> {
+    let png = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUg==";
+    let pdf = "data:application/pdf;base64,JVBERi0xLjQKJSVFT0YK";
+    let parts = vec![
+        json!({"type": "image_url", "image_url": {"url": png}}),
+        json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}),
+        json!({"type": "file", "file": {"filename": "My (1).pdf", "file_data": pdf}}),
+    ];
+    (select(parts), any::<bool>()).prop_map(|(part, first)| {
+        let text = json!({"type": "text", "text": "what is it?"});
+        if first {
+            json!([part, text])
+        } else {
+            json!([text, part])
+        }
+    })
+}
+
 /// What a user says, and what the assistant says to it or calls for it.
 fn exchange() -> impl Strategy<Value = Vec<Value>> {
-    let said = text().prop_map(|c| json!({"role": "user", "content": c}));
+    let said = prop_oneof![6 => text(), 1 => media()];
+    let said = said.prop_map(|c| json!({"role": "user", "content": c}));
     let answer = text().prop_map(|c| vec![json!({"role": "assistant", "content": c})]);
     let system = text().prop_map(|c| vec![json!({"role": "system", "content": c})]);
     let function = text().prop_map(|c| {
@@ -241,6 +272,20 @@ fn check_conversation(body: &Value) {
     );
 }
 
+/// Where the bodies are kept for the judge of `tests/run strict`, if they are.
+static RECORDER: LazyLock<Option<Recorder>> = LazyLock::new(|| {
+    let folder = std::env::var_os("CROSSFADE_TEST_BODIES")?;
+    let file = PathBuf::from(folder).join("properties.jsonl");
+    Some(Recorder::append_to(&file).unwrap())
+});
+
+fn record(target: &Target, body: &[u8]) {
+    if let Some(recorder) = &*RECORDER {
+        let model = &target.model_id;
+        recorder.add("converse-stream", model, body).unwrap();
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
@@ -255,6 +300,7 @@ proptest! {
         let again = eligible(&request, &target).map(|e| e.converse_body());
         prop_assert_eq!(&first, &again);
         if let Ok(body) = first {
+            record(&target, &body);
             let body: Value = serde_json::from_slice(&body).unwrap();
             check_conversation(&body);
         }

@@ -8,6 +8,7 @@
 const assert = require('node:assert/strict');
 const { OpenAI, AzureOpenAI, APIError, APIUserAbortError, AuthenticationError, RateLimitError } =
   require('openai');
+const { makeParseableResponseFormat } = require('openai/lib/parser');
 
 const AT_0 = url('CROSSFADE_TEST_AT_0');
 const AT_50 = url('CROSSFADE_TEST_AT_50');
@@ -16,6 +17,8 @@ const ORIGINAL = emulator(url('CROSSFADE_TEST_OPENAI_CONTROL'));
 const BEDROCK = emulator(url('CROSSFADE_TEST_BEDROCK_CONTROL'));
 
 const MODEL = 'gpt-4o-mini';
+// Bedrock itself holds the model that this one is mapped to to a schema.
+const NATIVE = 'gpt-4o';
 const MESSAGES = [
   { role: 'system', content: 'You are terse.' },
   { role: 'user', content: 'Why is the sky blue?' },
@@ -177,6 +180,47 @@ check('a tool call without arguments has an empty object', async () => {
     .stream({ ...HELLO, tools: [WEATHER] })
     .finalChatCompletion();
   assert.deepEqual(JSON.parse(completion.choices[0].message.tool_calls[0].function.arguments), {});
+});
+
+check('the stream helper tells of a tool call as it grows', async () => {
+  for (const model of [MODEL, NATIVE]) {
+    const helper = sdk(AT_100).chat.completions
+      .stream({ model, messages: ASK_WEATHER, tools: [WEATHER] });
+    const grown = [];
+    const done = [];
+    helper.on('tool_calls.function.arguments.delta', (event) => grown.push(event));
+    helper.on('tool_calls.function.arguments.done', (event) => done.push(event));
+    const call = await helper.finalFunctionToolCall();
+    assert.equal(grown.map((event) => event.arguments_delta).join(''), call.arguments);
+    assert.deepEqual(done.map(({ name, index }) => [name, index]), [['get_weather', 0]]);
+  }
+  assert.deepEqual(await ORIGINAL.requests(), []);
+});
+
+check('parse() reads an answer by its schema, natively and by a tool, streamed too', async () => {
+  const schema = {
+    type: 'object',
+    properties: { title: { type: 'string' }, stops: { type: 'array', items: { type: 'string' } } },
+    required: ['title', 'stops'],
+    additionalProperties: false,
+  };
+  const format = { type: 'json_schema', json_schema: { name: 'walk', schema, strict: true } };
+  for (const model of [MODEL, NATIVE]) {
+    const request = {
+      model,
+      messages: MESSAGES,
+      response_format: makeParseableResponseFormat(format, JSON.parse),
+    };
+    const whole = await sdk(AT_100).chat.completions.parse(request);
+    const streamed = await sdk(AT_100).chat.completions.stream(request).finalChatCompletion();
+    for (const { choices: [{ message, finish_reason: finish }] } of [whole, streamed]) {
+      assert.deepEqual(Object.keys(message.parsed).sort(), ['stops', 'title']);
+      assert.deepEqual(message.parsed, JSON.parse(message.content));
+      assert.equal(finish, 'stop');
+      assert.ok(!message.tool_calls?.length);
+    }
+  }
+  assert.deepEqual(await ORIGINAL.requests(), []);
 });
 
 check('runTools goes through call, result and answer', async () => {

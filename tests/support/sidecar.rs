@@ -5,6 +5,7 @@
 //! restarts processes reads best from top to bottom.
 
 use super::ANY_PORT;
+use super::bodies::{self, Source};
 use crossfade::demo::emulator::{BedrockEmulator, Credentials, OpenAiEmulator};
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -40,6 +41,12 @@ impl Providers {
         }
     }
 
+    /// The same providers, whose Bedrock keeps what it is sent for the judge of `tests/run strict`.
+    pub(crate) fn recorded(self, source: Source) -> Self {
+        bodies::record(&self.bedrock, source);
+        self
+    }
+
     /// Writes `rollout.yaml` for a sidecar at `percent` in front of these providers. The rules are
     /// off: what happens is up to the test alone.
     pub(crate) fn write_config(&self, dir: &Path, percent: u8) {
@@ -51,7 +58,10 @@ original: {{ url: '{openai}' }}
 bedrock:
   region: us-east-1
   endpoint: '{bedrock}'
-  models: {{ gpt-4o-mini: 'amazon.nova-lite-v1:0' }}
+  models:
+    gpt-4o-mini: amazon.nova-lite-v1:0
+    gpt-4o: us.anthropic.claude-haiku-4-5-20251001-v1:0
+    gpt-4.1: {{ model: 'amazon.nova-pro-v1:0', allow: [json_object] }}
 rollout: {{ percent: {percent} }}
 rollback: {{ errors: off, latency: off, severe: off, outage: off }}
 "

@@ -7,6 +7,7 @@
 use super::converse_rules;
 use super::frames;
 use super::log::sha256_hex;
+use super::record::Recorder;
 use super::script::{Script, Step};
 use super::server::{Dropped, Exchange};
 use super::sigv4::{self, Credentials, Received};
@@ -21,7 +22,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 mod answer;
@@ -34,6 +35,7 @@ pub use behaviour::{Behaviour, ErrorKind, ExceptionKind};
 #[derive(Debug)]
 pub struct Bedrock {
     credentials: Credentials,
+    recorder: OnceLock<Recorder>,
 }
 
 /// The emulated Amazon Bedrock.
@@ -45,7 +47,18 @@ impl BedrockEmulator {
     /// # Errors
     /// The address cannot be bound.
     pub async fn start(addr: SocketAddr, credentials: Credentials) -> io::Result<Self> {
-        run(Bedrock { credentials }, addr).await
+        let recorder = OnceLock::new();
+        let bedrock = Bedrock {
+            credentials,
+            recorder,
+        };
+        run(bedrock, addr).await
+    }
+
+    /// Writes every Converse request from now on to a file as well; the first file given is the one.
+    pub fn record(&self, recorder: Recorder) {
+        // A second file is of no use.
+        let _ = self.core.provider.recorder.set(recorder);
     }
 }
 
@@ -63,6 +76,12 @@ impl Answering for Bedrock {
         let call = Call::of(&exchange);
         let model = call.as_ref().map_or("", |call| call.model.as_str());
         ticket.model(model);
+        if let (Some(call), Some(recorder)) = (&call, core.provider.recorder.get())
+            && let Err(error) = recorder.add(call.operation.name(), model, &body)
+        {
+            ticket.refused(&format!("it cannot be recorded: {error}"));
+            return Err(Dropped::on_purpose(ticket));
+        }
         let mut played = core
             .pick(model, &ticket)
             .unwrap_or(Behaviour::Normal)
@@ -117,6 +136,16 @@ fn set(response: &mut Response<Script>, name: &'static str, value: &str) {
 enum Operation {
     Converse,
     ConverseStream,
+}
+
+impl Operation {
+    /// Its name in the path.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Converse => "converse",
+            Self::ConverseStream => "converse-stream",
+        }
+    }
 }
 
 /// An operation on a model.
