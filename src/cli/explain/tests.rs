@@ -131,7 +131,7 @@ fn what_breaks_is_named_with_its_place() {
     damaged[first + 30] ^= 1;
     let why = reply(&damaged, true).why.expect("it broke");
     assert!(
-        why.starts_with(&format!("byte {first}: network: a frame")),
+        why.starts_with(&format!("byte {first}: network: the checksum of a frame")),
         "{why}"
     );
     let why = reply(frames(&EVENTS[..2]).as_slice(), false).why;
