@@ -176,24 +176,48 @@ async fn after_the_commit_point_the_stream_ends_with_an_error_and_no_done() {
 
 #[tokio::test]
 async fn nothing_of_aws_reaches_the_app() {
-    let world = World::at(100).await;
-    let message = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized";
-    world.openai.always(openai::Behaviour::Error {
-        status: 500,
-        message: None,
-        code: None,
-        retry_after_s: None,
-    });
-    world.bedrock.always(Behaviour::Error {
-        kind: ErrorKind::AccessDenied,
-        message: Some(message.to_owned()),
-        original_status: None,
-        retry_after_ms: None,
-    });
-    let answer = world.chat(json!({})).await;
-    let seen = format!("{:?} {}", answer.headers, answer.text());
-    for foreign in ["arn:", "123456789012", "amzn", "AccessDenied"] {
-        assert!(!seen.contains(foreign), "{foreign}: {seen}");
+    // Answered, failed over before and after the first event, interrupted.
+    let behaviours = [
+        Behaviour::Text {
+            text: "Hello.".to_owned(),
+            piece: None,
+        },
+        Behaviour::Error {
+            kind: ErrorKind::AccessDenied,
+            message: Some("User: arn:aws:sts::123456789012:assumed-role/x may not".to_owned()),
+            original_status: None,
+            retry_after_ms: None,
+        },
+        exception(ExceptionKind::Throttling, 0),
+        exception(ExceptionKind::ModelStreamError, 4),
+    ];
+    let foreign = [
+        "arn:",
+        "123456789012",
+        "amzn",
+        "amazon",
+        "Denied",
+        "Exception",
+    ];
+    for original_fails in [false, true] {
+        let world = World::at(100).await;
+        if original_fails {
+            world.openai.always(openai::Behaviour::Error {
+                status: 500,
+                message: None,
+                code: None,
+                retry_after_s: None,
+            });
+        }
+        for behaviour in &behaviours {
+            for stream in [false, true] {
+                world.bedrock.once(behaviour.clone());
+                let answer = world.chat(json!({"stream": stream})).await;
+                let seen = format!("{:?} {}", answer.headers, answer.text());
+                let found = foreign.iter().find(|word| seen.contains(**word));
+                assert_eq!(found, None, "{behaviour:?}: {seen}");
+            }
+        }
     }
 }
 
