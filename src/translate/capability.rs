@@ -71,6 +71,8 @@ pub enum Choice {
 pub enum SchemaRules {
     /// References, but no alternatives at the top.
     Claude,
+    /// No references, and no patterns that look around.
+    Grok,
     /// No references; at the top only `type`, `properties` and `required`.
     Nova,
     /// No references.
@@ -173,4 +175,6 @@ pub enum Cache {
     Unsupported,
     /// After blocks of system and messages.
     Points,
+    /// After tools too.
+    ToolsToo,
 }

@@ -1,6 +1,6 @@
 //! `toolConfig`: what the model may call.
 
-use super::{Empty, Json, Text};
+use super::{CachePoint, Empty, Json, Text};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -21,6 +21,8 @@ pub struct ToolConfig<'a> {
 pub enum Tool<'a> {
     /// A function.
     ToolSpec(ToolSpec<'a>),
+    /// The cache may end here.
+    CachePoint(CachePoint),
 }
 
 /// A function.

@@ -60,7 +60,7 @@ const CLAUDE: Capabilities = Capabilities {
     stop: StopRule::NotBlank,
     prefill: true,
     turns: Turns::Mixed,
-    cache: Cache::Points,
+    cache: Cache::ToolsToo,
     max_output: Some(64_000),
     ..PLAIN
 };
@@ -227,7 +227,7 @@ pub(in crate::translate) static ROWS: &[Row] = &[
 
     row("gpt-oss", &["gpt-oss*"], Capabilities { reasoning: Reasoning::Effort, max_output: Some(16_384), min_output: 16, ..PLAIN }),
     row("gpt", &["gpt-*"], GPT),
-    row("grok", &["grok*"], Capabilities { images: false, reasoning: Reasoning::Fixed, max_output: None, ..GPT }),
+    row("grok", &["grok*"], Capabilities { schema: SchemaRules::Grok, images: false, reasoning: Reasoning::Fixed, max_output: None, ..GPT }),
 
     row("qwen3-vl", &["qwen3-vl*"], Capabilities { images: true, ..QWEN }),
     row("qwen3", &["qwen3*"], QWEN),
@@ -241,6 +241,8 @@ pub(in crate::translate) static ROWS: &[Row] = &[
     row("glm", &["glm*"], GLM),
 
     row("minimax-m2", &["minimax-m2*"], Capabilities { tools: Tools::NotStreamed, answer_schema: AnswerSchema::Native, max_output: Some(8192), ..PLAIN }),
+    row("gemma-3", &["gemma-3*"], Capabilities { tools: Tools::Unsupported, answer_schema: AnswerSchema::Native, max_output: Some(8192), ..PLAIN }),
+    row("nemotron", &["nemotron*"], Capabilities { tools: Tools::Unsupported, answer_schema: AnswerSchema::Native, max_output: Some(8192), ..PLAIN }),
     row("command-r", &["command-r*"], Capabilities { max_output: Some(4096), ..PLAIN }),
     row("jamba", &["jamba*"], Capabilities { max_output: Some(4096), ..PLAIN }),
     row("titan", &["titan*"], Capabilities { system: false, max_output: Some(3072), ..TEXT }),

@@ -286,7 +286,7 @@ impl<'r> Builder<'r, '_> {
     /// Whether a cache point goes here.
     fn cache_point(&mut self, asked: bool) -> bool {
         let possible = self.target.allow.contains(Allowance::PromptCache)
-            && self.target.capabilities.cache == Cache::Points
+            && self.target.capabilities.cache != Cache::Unsupported
             && self.cache_points < POINTS_MAX;
         self.cache_points += usize::from(asked && possible);
         self.losses.add_if(asked && !possible, Loss::PromptCache);

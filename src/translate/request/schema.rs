@@ -31,8 +31,12 @@ pub(super) fn input<'r>(
     let mut schema = Cow::Borrowed(raw.token());
     let inlines = match rules {
         SchemaRules::Claude => false,
-        SchemaRules::Nova | SchemaRules::Plain => has_reference(raw.json()),
+        SchemaRules::Grok | SchemaRules::Nova | SchemaRules::Plain => has_reference(raw.json()),
     };
+    refuse(
+        rules == SchemaRules::Grok && looks_around(raw.json()),
+        Reason::ToolSchema,
+    )?;
     if inlines {
         schema = Cow::Owned(inline(raw.token())?);
         losses.add(Loss::ToolSchema);
@@ -71,7 +75,7 @@ fn rewrite_top(
             refuse(combined, Reason::ToolSchema)?;
             |_| true
         }
-        SchemaRules::Plain => |_| true,
+        SchemaRules::Grok | SchemaRules::Plain => |_| true,
         SchemaRules::Nova => {
             let meaningful = members
                 .0
@@ -124,6 +128,13 @@ fn close(mut text: String) -> String {
     }
     text.push('}');
     text
+}
+
+/// Whether a schema may have a pattern that looks around. Careful: a text that only speaks of one
+/// counts too.
+fn looks_around(schema: &str) -> bool {
+    let has = |part: &str| memchr::memmem::find(schema.as_bytes(), part.as_bytes()).is_some();
+    has("\"pattern\"") && ["(?=", "(?!", "(?<=", "(?<!"].into_iter().any(has)
 }
 
 /// Whether a schema may have references.

@@ -56,7 +56,7 @@ impl<'r> Offer<'r> {
             config
                 .tools
                 .iter()
-                .any(|Tool::ToolSpec(spec)| spec.name == *name)
+                .any(|tool| matches!(tool, Tool::ToolSpec(spec) if spec.name == *name))
         };
         refuse(!called.iter().all(is_offered), Reason::ToolHistory)
     }
