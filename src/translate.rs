@@ -21,6 +21,7 @@ mod request;
 mod shape;
 mod stream;
 mod target;
+mod thinking;
 mod usage;
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ fn shape() -> ReplyShape {
         stream: true,
         include_usage: true,
         service_tier: false,
+        reasoning: false,
+        strip_thinking: false,
         mode: Mode::Tools,
     }
 }

@@ -132,8 +132,8 @@ pub enum Delta<'a> {
     Text(Fragment<'a>),
     /// JSON text of a tool's input.
     ToolInput(Fragment<'a>),
-    /// Reasoning, its signature, or its encrypted form.
-    Reasoning,
+    /// Reasoning; none: its signature, or its encrypted form.
+    Reasoning(Option<Fragment<'a>>),
     /// Where text comes from.
     Citation,
     /// Something that an answer to a chat call cannot hold.

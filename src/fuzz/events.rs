@@ -57,6 +57,12 @@ const RAW: u8 = 0x10;
 /// The bit of the first byte that says that its checksums are made right.
 const REPAIR: u8 = 0x20;
 
+/// The bit of the first byte that tells the model's reasoning.
+const REASONING: u8 = 0x40;
+
+/// The bit of the first byte that leaves a thinking block out of the text.
+const STRIP_THINKING: u8 = 0x80;
+
 fn shape_of(how: u8) -> ReplyShape {
     let mode = match how & 3 {
         0 => Mode::Tools,
@@ -69,6 +75,8 @@ fn shape_of(how: u8) -> ReplyShape {
         stream: true,
         include_usage: how & 4 != 0,
         service_tier: how & 8 != 0,
+        reasoning: how & REASONING != 0,
+        strip_thinking: how & STRIP_THINKING != 0,
         mode,
     }
 }

@@ -90,6 +90,7 @@ fn add_delta(message: &mut Value, key: &str, value: &Value) {
             message["role"] = value.clone();
         }
         "content" => add(&mut message["content"], value),
+        "reasoning_content" => add(&mut message["reasoning_content"], value),
         "refusal" => assert!(value.is_null(), "nothing is refused"),
         "function_call" => {
             for (key, value) in value.as_object().into_iter().flatten() {

@@ -6,13 +6,17 @@
 
 use super::fence::Fence;
 use super::ids;
-use super::shape::{Identity, Mode};
+use super::shape::{Identity, Mode, ReplyShape};
+use super::thinking::Thinking;
 use crate::converse::Fault;
 use crate::converse::event::{BlockStart, Delta, Event, Fragment, ServiceTier, StopReason, Usage};
+use std::borrow::Cow;
 
 /// The smallest thing that an app can be told. Text is escaped JSON, without quotes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
+    /// Reasoning, before what it led to; not empty.
+    Reasoning(&'a str),
     /// More of `content`; not empty.
     Text(&'a str),
     /// A tool call begins. They are numbered from 0 without gaps.
@@ -56,6 +60,10 @@ pub(super) struct Answer {
     mode: Mode,
     /// Of [`Mode::JsonText`] only.
     fence: Fence,
+    /// Where a leading block of thinking is left out.
+    thinking: Option<Thinking>,
+    /// Reasoning that was not told yet, escaped; none: it is not told at all.
+    reasoning: Option<String>,
     stage: Stage,
     calls: Vec<Call>,
     usage: Option<Usage>,
@@ -81,14 +89,27 @@ struct Call {
     has_arguments: bool,
 }
 
+/// Far above the longest reasoning of any model, in bytes: what bounds what is held back.
+const REASONING_MAX: usize = 4 << 20;
+
 /// More calls than any model makes in one turn: what bounds the list.
 const CALLS_MAX: usize = 256;
 
 impl Answer {
-    pub(super) const fn new(mode: Mode) -> Self {
+    pub(super) const fn new(shape: &ReplyShape) -> Self {
         Self {
-            mode,
+            mode: shape.mode,
             fence: Fence::new(),
+            thinking: if shape.strip_thinking {
+                Some(Thinking::new())
+            } else {
+                None
+            },
+            reasoning: if shape.reasoning {
+                Some(String::new())
+            } else {
+                None
+            },
             stage: Stage::Expected,
             calls: Vec::new(),
             usage: None,
@@ -173,6 +194,7 @@ impl Answer {
         if number >= allowed {
             return Err(Fault::Malformed("more tool calls than the answer can hold"));
         }
+        self.flush(tell);
         self.calls.push(Call {
             block,
             open: true,
@@ -196,8 +218,9 @@ impl Answer {
         tell: &mut impl FnMut(Piece<'_>),
     ) -> Result<(), Fault> {
         match delta {
-            // Its text comes as text, its place has no counterpart; reasoning is the model's own.
-            Delta::Citation | Delta::Reasoning => Ok(()),
+            // Its text comes as text, its place has no counterpart.
+            Delta::Citation => Ok(()),
+            Delta::Reasoning(text) => self.reason(text),
             Delta::Foreign => Err(Fault::Malformed("a delta that is no answer")),
             Delta::Text(text) => {
                 if self.calls.iter().any(|call| call.block == block) {
@@ -225,8 +248,47 @@ impl Answer {
         }
     }
 
+    /// Keeps reasoning until it is known what it led to: alone it says nothing that could not come
+    /// from another provider.
+    fn reason(&mut self, text: Option<Fragment<'_>>) -> Result<(), Fault> {
+        let (Some(held), Some(text)) = (&mut self.reasoning, text) else {
+            return Ok(());
+        };
+        held.push_str(text.escaped());
+        if held.len() > REASONING_MAX {
+            return Err(Fault::Malformed("more reasoning than any model gives"));
+        }
+        Ok(())
+    }
+
+    /// Tells what was held back, as something else follows.
+    fn flush(&mut self, tell: &mut impl FnMut(Piece<'_>)) {
+        self.tell_reasoning(tell);
+        if let Some(thinking) = &mut self.thinking {
+            let held = thinking.finish();
+            self.tell_text(&held, tell);
+        }
+    }
+
+    fn tell_reasoning(&mut self, tell: &mut impl FnMut(Piece<'_>)) {
+        if let Some(held) = self.reasoning.as_mut().filter(|held| !held.is_empty()) {
+            tell(Piece::Reasoning(held));
+            held.clear();
+        }
+    }
+
     fn text(&mut self, text: Fragment<'_>, tell: &mut impl FnMut(Piece<'_>)) {
-        let text = text.escaped();
+        let text = match &mut self.thinking {
+            Some(thinking) => thinking.push(text.escaped()),
+            None => Cow::Borrowed(text.escaped()),
+        };
+        if !text.is_empty() {
+            self.tell_reasoning(tell);
+        }
+        self.tell_text(&text, tell);
+    }
+
+    fn tell_text(&mut self, text: &str, tell: &mut impl FnMut(Piece<'_>)) {
         match self.mode {
             Mode::Tools | Mode::LegacyFunction if text.is_empty() => {}
             Mode::Tools | Mode::LegacyFunction => tell(Piece::Text(text)),
@@ -273,6 +335,7 @@ impl Answer {
         if self.mode == Mode::SchemaTool && self.calls.is_empty() && finish == Finish::Stop {
             return Err(Fault::Malformed("an answer without the schema's tool"));
         }
+        self.flush(tell);
         self.close(|_| true, tell);
         if let Some(text) = self.fence.finish() {
             tell(Piece::Text(&text));

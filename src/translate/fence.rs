@@ -115,7 +115,7 @@ fn trim_end(mut text: &str) -> &str {
     }
 }
 
-fn trim_start(mut text: &str) -> &str {
+pub(super) fn trim_start(mut text: &str) -> &str {
     while let Some(rest) = ["\\n", "\\r", "\\t", " "]
         .iter()
         .find_map(|s| text.strip_prefix(s))

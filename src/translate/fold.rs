@@ -16,6 +16,8 @@ pub struct Fold {
     identity: Identity,
     /// Escaped.
     content: String,
+    /// Escaped.
+    reasoning: String,
     calls: Vec<Call>,
     finish: Option<Finish>,
 }
@@ -32,10 +34,11 @@ impl Fold {
     /// Before the first event.
     pub const fn new(shape: ReplyShape, identity: Identity) -> Self {
         Self {
-            answer: Answer::new(shape.mode),
+            answer: Answer::new(&shape),
             shape,
             identity,
             content: String::new(),
+            reasoning: String::new(),
             calls: Vec::new(),
             finish: None,
         }
@@ -51,11 +54,13 @@ impl Fold {
             answer,
             identity,
             content,
+            reasoning,
             calls,
             finish,
             ..
         } = self;
         answer.push(event, identity, &mut |piece| match piece {
+            Piece::Reasoning(text) => reasoning.push_str(text),
             Piece::Text(text) => content.push_str(text),
             Piece::Call {
                 number: _,
@@ -144,6 +149,10 @@ impl Fold {
             write_escaped(&self.content, out);
         }
         out.extend_from_slice(b",\"refusal\":null");
+        if !self.reasoning.is_empty() {
+            out.extend_from_slice(b",\"reasoning_content\":");
+            write_escaped(&self.reasoning, out);
+        }
         if self.calls.is_empty() {
             return;
         }

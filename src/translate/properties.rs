@@ -419,6 +419,9 @@ fn check_reply(events: &[(&str, Value)], mode: Mode, include_usage: bool) {
         include_usage,
         service_tier: false,
         mode,
+        // Both ways; which usage goes with which does not matter.
+        reasoning: include_usage,
+        strip_thinking: include_usage,
     };
     let identity = Identity {
         id: String::from("chatcmpl-1"),

@@ -117,6 +117,8 @@ pub fn eligible<'r>(
         include_usage: request.include_usage(),
         service_tier: fields.service_tier.is_some(),
         mode,
+        reasoning: target.allow.contains(Allowance::ReasoningContent),
+        strip_thinking: target.allow.contains(Allowance::StripThinking),
     };
     Ok(Eligible {
         app_bytes: request.body_bytes(),

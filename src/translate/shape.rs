@@ -13,6 +13,10 @@ pub struct ReplyShape {
     pub service_tier: bool,
     /// How tool calls are told.
     pub mode: Mode,
+    /// Whether the model's reasoning is told, as `reasoning_content`.
+    pub reasoning: bool,
+    /// Whether a leading `<thinking>` block is left out of the text.
+    pub strip_thinking: bool,
 }
 
 /// How tool calls are told.

@@ -26,7 +26,7 @@ impl StreamWriter {
     /// Before the first event.
     pub fn new(shape: ReplyShape, identity: Identity) -> Self {
         Self {
-            answer: Answer::new(shape.mode),
+            answer: Answer::new(&shape),
             frame: Frame::new(&shape, &identity),
             identity,
             include_usage: shape.include_usage,
@@ -102,6 +102,8 @@ struct Frame {
     legacy: bool,
     /// Whether the role was told.
     started: bool,
+    /// Whether that said that there is no content, before it was known.
+    says_null: bool,
     /// Whether content or a call was.
     committed: bool,
 }
@@ -124,19 +126,23 @@ impl Frame {
             },
             legacy: shape.mode == Mode::LegacyFunction,
             started: false,
+            says_null: false,
             committed: false,
         }
     }
 
     fn write(&mut self, piece: &Piece<'_>, out: &mut Vec<u8>) {
-        self.committed |= !matches!(piece, Piece::Finish(_));
+        self.committed |= match piece {
+            Piece::Text(_) | Piece::Call { .. } | Piece::Arguments { .. } => true,
+            Piece::Reasoning(_) | Piece::Finish(_) => false,
+        };
         if !self.started {
             self.started = true;
+            self.says_null = matches!(piece, Piece::Reasoning(_));
             // An answer that begins with a call has no content, unless text follows.
-            let content = if matches!(piece, Piece::Call { .. }) {
-                "null"
-            } else {
-                "\"\""
+            let content = match piece {
+                Piece::Call { .. } | Piece::Reasoning(_) => "null",
+                Piece::Text(_) | Piece::Arguments { .. } | Piece::Finish(_) => "\"\"",
             };
             self.chunk(out, None, |out| {
                 out.extend_from_slice(b"\"role\":\"assistant\",\"content\":");
@@ -145,6 +151,11 @@ impl Frame {
             });
         }
         match piece {
+            Piece::Reasoning(text) => self.chunk(out, None, |out| {
+                out.extend_from_slice(b"\"reasoning_content\":\"");
+                out.extend_from_slice(text.as_bytes());
+                out.push(b'"');
+            }),
             Piece::Text(text) => self.chunk(out, None, |out| {
                 out.extend_from_slice(b"\"content\":\"");
                 out.extend_from_slice(text.as_bytes());
@@ -174,6 +185,12 @@ impl Frame {
                 out.extend_from_slice(json.as_bytes());
                 out.extend_from_slice(b"\"}}]");
             }),
+            // An answer of reasoning alone has empty content, as the folded one has.
+            Piece::Finish(finish) if self.says_null && !self.committed => {
+                self.chunk(out, Some(*finish), |out| {
+                    out.extend_from_slice(b"\"content\":\"\"");
+                });
+            }
             Piece::Finish(finish) => self.chunk(out, Some(*finish), |_| {}),
         }
     }

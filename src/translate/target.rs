@@ -108,6 +108,10 @@ allowances! {
     ServiceTier = "service_tier",
     /// `metadata` becomes `requestMetadata`, and so lands in AWS's invocation logs.
     Metadata = "metadata",
+    /// The model's reasoning is told as `reasoning_content`, a field that OpenAI does not have.
+    ReasoningContent = "reasoning_content",
+    /// A leading `<thinking>` block, which Nova likes to write, is left out of the answer.
+    StripThinking = "strip_thinking",
     /// Cache points are set, which costs more where nothing is read back.
     PromptCache = "prompt_cache",
 }

@@ -13,6 +13,8 @@ fn shape(stream: bool) -> ReplyShape {
         include_usage: false,
         service_tier: false,
         mode: Mode::Tools,
+        reasoning: false,
+        strip_thinking: false,
     }
 }
 

@@ -85,9 +85,15 @@ pub(super) struct DeltaUnion<'a> {
     text: Option<Fragment<'a>>,
     #[serde(borrow, rename = "toolUse")]
     tool_use: Option<ToolUseDelta<'a>>,
-    #[serde(rename = "reasoningContent")]
-    reasoning: Option<IgnoredAny>,
+    #[serde(borrow, rename = "reasoningContent")]
+    reasoning: Option<ReasoningDelta<'a>>,
     citation: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct ReasoningDelta<'a> {
+    #[serde(borrow)]
+    text: Option<Fragment<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -107,8 +113,9 @@ impl<'a> From<DeltaUnion<'a>> for Delta<'a> {
                 ..
             } => Self::ToolInput(tool.input),
             DeltaUnion {
-                reasoning: Some(_), ..
-            } => Self::Reasoning,
+                reasoning: Some(reasoning),
+                ..
+            } => Self::Reasoning(reasoning.text),
             DeltaUnion {
                 citation: Some(_), ..
             } => Self::Citation,
