@@ -9,6 +9,8 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Body, Frame};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -195,10 +197,8 @@ async fn a_large_chat_body_streams_to_the_original() {
     assert_eq!(world.bedrock.count(), 0);
 }
 
-#[tokio::test]
-async fn at_0_percent_nothing_is_held_back() {
-    // An original that answers when it has the beginning of a body: whoever held the body back
-    // would wait for ever.
+/// crossfade at 0 %, and a socket that is its original.
+async fn world_in_front_of_a_socket() -> (World, TcpListener) {
     let original = TcpListener::bind(ANY_PORT).await.expect("a free port");
     let address = original.local_addr().expect("bound");
     let mut world = World::at(0).await;
@@ -207,6 +207,47 @@ async fn at_0_percent_nothing_is_held_back() {
     let config = config.replace(&world.openai.base_url(), &format!("http://{address}"));
     std::fs::write(world.file(), config).expect("writable");
     world.start().await;
+    (world, original)
+}
+
+#[tokio::test]
+async fn an_app_that_reads_slowly_holds_the_original_back() {
+    const MIB: usize = 1 << 20;
+    // Far more than the sockets' buffers hold, and far less than the original wants to send.
+    const UNREAD_MAX: usize = 64 * MIB;
+    let (world, original) = world_in_front_of_a_socket().await;
+    let mut app = TcpStream::connect(world.listen()).await.expect("listening");
+    let request = b"GET /v1/files/file-1/content HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    app.write_all(request).await.expect("a small request");
+    let (mut stream, _) = original.accept().await.expect("a connection");
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sent);
+    let sending = tokio::spawn(async move {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 256 * MIB);
+        stream.write_all(head.as_bytes()).await.expect("read");
+        let piece = vec![0; 64 << 10];
+        while stream.write_all(&piece).await.is_ok() {
+            counted.fetch_add(piece.len(), Ordering::SeqCst);
+        }
+    });
+    let (mut piece, mut read) = (vec![0; 16 << 10], 0);
+    while read < 4 * MIB {
+        read += app.read(&mut piece).await.expect("more comes");
+        let unread = sent.load(Ordering::SeqCst).saturating_sub(read);
+        assert!(unread <= UNREAD_MAX, "{unread} bytes are held for the app");
+        // The others have many turns while the app has one.
+        for _ in 0..16 {
+            tokio::task::yield_now().await;
+        }
+    }
+    sending.abort();
+}
+
+#[tokio::test]
+async fn at_0_percent_nothing_is_held_back() {
+    // An original that answers when it has the beginning of a body: whoever held the body back
+    // would wait for ever.
+    let (world, original) = world_in_front_of_a_socket().await;
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, hyper::Error>>(1);
     let request = Request::post("/v1/chat/completions")
         .header("Host", "127.0.0.1")
