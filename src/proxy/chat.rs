@@ -348,11 +348,12 @@ fn verdict_of(status: StatusCode) -> Verdict {
 
 /// A name that no other call has: the prefix and 128 random bits.
 fn named(prefix: &str) -> String {
-    let mut name = prefix.to_owned();
-    for half in [draw(), draw()] {
-        name.push_str(&hex::encode(half.to_be_bytes()));
-    }
-    name
+    let bits = u128::from(draw()) << 64 | u128::from(draw());
+    // Not `hex::encode`, which grows its text letter by letter. Two digits for each byte fit.
+    let mut digits = [b'0'; 32];
+    let _ = hex::encode_to_slice(bits.to_be_bytes(), &mut digits);
+    let digits = std::str::from_utf8(&digits).unwrap_or_default();
+    [prefix, digits].concat()
 }
 
 /// A fresh uniform number: the data path's only source of randomness.
