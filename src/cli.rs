@@ -75,6 +75,12 @@ enum Command {
     Rollback(Act),
     /// Clear a rollback and start the next attempt.
     Rearm(Act),
+    /// Stay at this stage until `resume`; the rules watch on.
+    Pause(Act),
+    /// Go on climbing after `pause`.
+    Resume(Act),
+    /// Go on to the next stage now: past the manual gate, or with --force past what is missing.
+    Advance(Advance),
 }
 
 #[derive(Debug, Args)]
@@ -172,6 +178,16 @@ struct Act {
     ask: Ask,
 }
 
+#[derive(Debug, Args)]
+struct Advance {
+    /// Although time, calls or a gate are still missing. Never past a rollback, a pause or
+    /// rollout.percent.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    act: Act,
+}
+
 /// Does what the arguments say, the program's name first, and gives the exit code.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -219,6 +235,11 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Status(ask) => finish(block_on(commands::status(&ask))),
         Command::Rollback(act) => finish(block_on(commands::act(Verb::Rollback, &act))),
         Command::Rearm(act) => finish(block_on(commands::act(Verb::Rearm, &act))),
+        Command::Pause(act) => finish(block_on(commands::act(Verb::Pause, &act))),
+        Command::Resume(act) => finish(block_on(commands::act(Verb::Resume, &act))),
+        Command::Advance(Advance { force, act }) => {
+            finish(block_on(commands::act(Verb::Advance { force }, &act)))
+        }
     }
 }
 

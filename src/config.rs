@@ -5,6 +5,7 @@
 //! all mistakes at once ([`Problems`]). [`watch`] notices that the file changed. The defaults, each
 //! with its reason, are in [`defaults`].
 
+use crate::rollout::Advance;
 use crate::rollout::plan::Rules;
 use crate::split::Percent;
 use crate::translate::Target;
@@ -172,6 +173,10 @@ pub struct Rollout {
     pub percent: Percent,
     /// The listed stages, ascending.
     pub stages: Vec<Percent>,
+    /// Whether the machine climbs them, and how.
+    pub advance: Advance,
+    /// Where the `webhook` gate is asked, if there is one.
+    pub webhook: Option<Webhook>,
     /// What makes two calls go to the same arm.
     pub sticky: Sticky,
     /// Who falls into which bucket.
@@ -185,23 +190,30 @@ pub struct Rollout {
 }
 
 impl Rollout {
+    /// The most that the operator allows: a switch that holds the share at 0 takes none of it
+    /// away.
+    pub fn allowed(&self) -> Percent {
+        let second = self.switches.use_aws_percent;
+        second.map_or(self.percent, |second| self.percent.min(second))
+    }
+
     /// The most that may go to Bedrock, before any rollback.
     pub fn ceiling(&self) -> Percent {
-        match self.switches {
-            Switches {
-                force_original: true,
-                ..
-            } => Percent::ZERO,
-            Switches {
-                use_aws_percent: Some(second),
-                ..
-            } => self.percent.min(second),
-            Switches {
-                use_aws_percent: None,
-                ..
-            } => self.percent,
+        if self.switches.force_original {
+            Percent::ZERO
+        } else {
+            self.allowed()
         }
     }
+}
+
+/// A gate that is asked over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// What is called, with POST.
+    pub url: http::Uri,
+    /// How long the answer may take; then it is unknown.
+    pub timeout: Duration,
 }
 
 /// The environment switches of a hand-written proxy.
@@ -224,6 +236,18 @@ pub enum Sticky {
     Header(http::HeaderName),
     /// A fresh draw for each call.
     None,
+}
+
+impl fmt::Display for Sticky {
+    /// As the file writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conversation => f.write_str("conversation"),
+            Self::User => f.write_str("user"),
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::None => f.write_str("none"),
+        }
+    }
 }
 
 /// The Bedrock arm's timeouts; of the original only the connect time is bounded.

@@ -184,6 +184,15 @@ pub enum Verb {
     Rollback,
     /// Clear the latch and start the next attempt.
     Rearm,
+    /// Freeze the stage; the rules watch on.
+    Pause,
+    /// End a pause.
+    Resume,
+    /// Go on to the next stage.
+    Advance {
+        /// Although something is still waited for.
+        force: bool,
+    },
 }
 
 impl Verb {
@@ -192,6 +201,9 @@ impl Verb {
         match self {
             Self::Rollback => "rollback",
             Self::Rearm => "rearm",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Advance { .. } => "advance",
         }
     }
 }
@@ -251,9 +263,7 @@ impl Refusal {
         match self {
             Self::ReasonMissing => "reason_missing",
             Self::TooLong => "too_long",
-            Self::Rollout(rollout::Refusal::NotRolledBack { .. }) => "not_rolled_back",
-            Self::Rollout(rollout::Refusal::ReasonMissing) => "reason_missing",
-            Self::Rollout(rollout::Refusal::LostStateNeedsRearm) => "lost_state_needs_rearm",
+            Self::Rollout(refusal) => refusal.code(),
             Self::StateLocked => "state_locked",
             Self::NotSaved { .. } => "not_saved",
             Self::StateFailing { .. } => "state_failing",
@@ -278,7 +288,7 @@ impl fmt::Display for Refusal {
             ),
             Self::NotSaved { problem } => write!(
                 f,
-                "In force in memory, at 0 %, but the state file cannot be written ({problem}): a \
+                "In force in memory, but the state file cannot be written ({problem}): a \
                  restart would forget it. It is tried again every second; free or mount the \
                  volume."
             ),

@@ -7,7 +7,8 @@
 //! milliseconds.
 //!
 //! Bookings become counters in 5 s buckets (`evidence`, `calls`, `repeats`, `window`), rules read
-//! the buckets (`rules`, `clock`), the machine acts on a trip (`machine`). The latch is in the
+//! the buckets (`rules`, `clock`), the machine acts on a trip (`machine`) and climbs when nothing is
+//! missing (`promotion`, `looks`, `stage`). The latch and the stage that is reached are in the
 //! [`Record`], which outlives the process; everything else starts empty with it.
 
 pub mod plan;
@@ -17,12 +18,16 @@ mod clock;
 mod counts;
 mod evidence;
 mod input;
+mod looks;
 mod machine;
+mod progress;
+mod promotion;
 mod ratio;
 mod record;
 mod repeats;
 mod report;
 mod rules;
+mod stage;
 mod transition;
 mod window;
 mod words;
@@ -31,9 +36,22 @@ mod words;
 mod tests;
 
 pub use input::Command;
+pub use input::GateAnswer;
 pub use input::Input;
+pub use looks::Looked;
 pub use machine::Machine;
+pub use plan::Advance;
+pub use plan::Climb;
+pub use plan::Gate;
 pub use plan::Plan;
+pub use progress::Basis;
+pub use progress::BasisChange;
+pub use progress::Paused;
+pub use progress::Phase;
+pub use progress::Progress;
+pub use progress::StageCalls;
+pub use promotion::Said;
+pub use promotion::Wait;
 pub use record::Cause;
 pub use record::Numbers;
 pub use record::Record;
@@ -43,10 +61,16 @@ pub use record::RuleName;
 pub use report::ArmCounts;
 pub use report::ArmReport;
 pub use report::Arms;
+pub use report::Question;
 pub use report::Report;
 pub use report::RolloutState;
 pub use report::RuleReport;
 pub use report::RuleState;
+pub use report::StageReport;
+pub use stage::QuestionId;
+pub use transition::Advanced;
+pub use transition::ClimbStart;
+pub use transition::Pusher;
 pub use transition::Refusal;
 pub use transition::ResetWhy;
 pub use transition::Transition;

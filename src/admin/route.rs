@@ -53,6 +53,9 @@ impl Place {
             "/api/status" => Some(Self::Status),
             "/api/rollback" => Some(Self::Command(Verb::Rollback)),
             "/api/rearm" => Some(Self::Command(Verb::Rearm)),
+            "/api/pause" => Some(Self::Command(Verb::Pause)),
+            "/api/resume" => Some(Self::Command(Verb::Resume)),
+            "/api/advance" => Some(Self::Command(Verb::Advance { force: false })),
             _ => None,
         }
     }
@@ -123,6 +126,9 @@ struct Asked {
     reason: String,
     #[serde(default)]
     actor: Option<String>,
+    /// Of an advance only.
+    #[serde(default)]
+    force: bool,
 }
 
 async fn command(request: Request<Incoming>, desk: &Desk, verb: Verb) -> Answer {
@@ -136,10 +142,22 @@ async fn command(request: Request<Incoming>, desk: &Desk, verb: Verb) -> Answer 
         let message = "The body did not arrive, or is larger than 64 KiB.";
         return error(StatusCode::BAD_REQUEST, "body", message);
     };
-    let Asked { reason, actor } = match serde_json::from_slice(&body.to_bytes()) {
+    let Asked {
+        reason,
+        actor,
+        force,
+    } = match serde_json::from_slice(&body.to_bytes()) {
         Ok(asked) => asked,
         Err(wrong) => {
             let message = format!("Send {{\"reason\":\"…\"}} as JSON: {wrong}.");
+            return error(StatusCode::BAD_REQUEST, "body", &message);
+        }
+    };
+    let verb = match (verb, force) {
+        (Verb::Advance { .. }, force) => Verb::Advance { force },
+        (verb, false) => verb,
+        (verb, true) => {
+            let message = format!("There is nothing to force about {}.", verb.name());
             return error(StatusCode::BAD_REQUEST, "body", &message);
         }
     };

@@ -4,7 +4,7 @@
 //! controller know is shown as they say it; this file only puts it together with the counters and
 //! says in one sentence what it comes to.
 
-use crate::rollout::{Arms, Report, Rollback, RolloutState, RuleReport};
+use crate::rollout::{Arms, Paused, Report, Rollback, RolloutState, RuleReport, StageReport};
 use crate::snapshot::{Files, Hold, Holds, Share, Snapshot};
 use crate::split::Percent;
 use crate::telemetry::metrics::{Eligibility, Metrics, Migratable};
@@ -27,6 +27,10 @@ pub struct Status {
     pub attempt: u64,
     /// The rollback that holds.
     pub rollback: Option<Rollback>,
+    /// The stage, with `advance: auto` while it is above 0 %.
+    pub stage: Option<StageReport>,
+    /// The pause that holds.
+    pub paused: Option<Paused>,
     /// Why nothing goes to Bedrock whatever the rollout allows.
     #[serde(serialize_with = "hold_names")]
     pub holds: Holds,
@@ -159,6 +163,8 @@ impl Status {
             ceiling: report.ceiling,
             attempt: report.attempt.0,
             rollback: report.rollback,
+            stage: report.stage,
+            paused: report.paused,
             holds: snapshot.holds,
             rules: report.rules,
             arms: report.arms,

@@ -398,6 +398,8 @@ impl Story {
             ceiling: config.rollout.ceiling(),
             attempt: Attempt(1),
             rules: config.rules.clone(),
+            advance: crate::rollout::Advance::Manual,
+            basis: crate::rollout::Basis::default(),
         };
         let now = RuleTime(0);
         let metrics = Metrics::new();
@@ -461,6 +463,7 @@ impl Story {
         self.machine.handle(
             Input::Tick {
                 unix_ms: NOW_MS - 840_000,
+                held: false,
             },
             self.now,
         );

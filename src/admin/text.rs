@@ -3,7 +3,7 @@
 //! status`, for `GET /api/status` with `Accept: text/plain` and for the page.
 
 use super::status::{EligibilityCounts, MigratableReport, ShareReport, StateFile, Status};
-use crate::rollout::{ArmCounts, Rollback, RuleReport, RuleState};
+use crate::rollout::{ArmCounts, Paused, Rollback, RuleReport, RuleState};
 use crate::snapshot::Hold;
 use crate::telemetry::metrics::rule_state_name;
 use std::fmt::Write;
@@ -17,6 +17,9 @@ pub(super) fn render(status: &Status) -> String {
     }
     out.push('\n');
     push(&mut out, &summary(status));
+    if let Some(stage) = &status.stage {
+        push(&mut out, &stage.sentence);
+    }
     out.push('\n');
     arms(status, &mut out);
     out.push('\n');
@@ -73,6 +76,12 @@ fn advice(status: &Status) -> Vec<String> {
             );
         }
         None => {}
+    }
+    if let Some(paused) = &status.paused {
+        let Paused { actor, reason, .. } = paused;
+        lines.push(format!(
+            "PAUSED by {actor}: {reason}. Nothing is advanced until: crossfade resume --reason \"…\""
+        ));
     }
     if let Some(problem) = &status.state_problem {
         lines.push(format!("ATTENTION: {problem}."));

@@ -6,7 +6,6 @@
 use crate::config::Config;
 use crate::config::Dialect;
 use crate::config::Mapping;
-use crate::config::Sticky;
 use crate::config::problems::Problems;
 use crate::rollout::plan::Fast;
 use crate::rollout::plan::Rules;
@@ -177,17 +176,8 @@ fn mapping(name: &str, to: &Mapping) -> String {
 
 fn sticky(config: &Config) -> String {
     let rollout = &config.rollout;
-    let (key, salt) = (sticky_name(&rollout.sticky), &rollout.salt);
+    let (key, salt) = (&rollout.sticky, &rollout.salt);
     format!("{key}, salt {salt:?}, attempt {}", rollout.attempt)
-}
-
-pub(super) fn sticky_name(sticky: &Sticky) -> String {
-    match sticky {
-        Sticky::Conversation => "conversation".to_owned(),
-        Sticky::User => "user".to_owned(),
-        Sticky::Header(name) => format!("header:{name}"),
-        Sticky::None => "none".to_owned(),
-    }
 }
 
 /// Each rule in words; none: switched off.
@@ -253,7 +243,7 @@ fn effect(config: &Config) -> Value {
         "use_aws_percent": rollout.switches.use_aws_percent,
         "attempt": rollout.attempt,
         "stages": rollout.stages,
-        "sticky": sticky_name(&rollout.sticky),
+        "sticky": rollout.sticky.to_string(),
         "listen": config.listen.to_string(),
         "admin": config.admin.to_string(),
         "original": original_url(config),

@@ -1,4 +1,4 @@
-//! What is asked of a running sidecar: `status`, `rollback`, `rearm`.
+//! What is asked of a running sidecar: `status`, and the commands.
 
 use super::client::{Answer, Sidecar};
 use super::{Act, Ask, End, variable};
@@ -43,12 +43,18 @@ pub(super) async fn act(verb: Verb, act: &Act) -> End {
             };
         }
     };
-    let path = match verb {
-        Verb::Rollback => "/api/rollback",
-        Verb::Rearm => "/api/rearm",
+    let (path, force) = match verb {
+        Verb::Rollback => ("/api/rollback", false),
+        Verb::Rearm => ("/api/rearm", false),
+        Verb::Pause => ("/api/pause", false),
+        Verb::Resume => ("/api/resume", false),
+        Verb::Advance { force } => ("/api/advance", force),
     };
     let actor = variable("USER").filter(|user| !user.is_empty());
-    let body = json!({ "reason": act.reason, "actor": actor.as_deref().unwrap_or("cli") });
+    let mut body = json!({ "reason": act.reason, "actor": actor.as_deref().unwrap_or("cli") });
+    if force {
+        body["force"] = json!(true);
+    }
     let answer = sidecar.post(path, body.to_string().into()).await;
     let json = act.ask.json;
     conclude(

@@ -370,7 +370,7 @@ impl SplitReport {
             KeySource::Draw | KeySource::NoKey => None,
         };
         Self {
-            sticky: check::sticky_name(sticky),
+            sticky: sticky.to_string(),
             key_missing: source.is_missing(),
             bucket,
             moves_at_percent: bucket.and_then(|index| Percent::from_basis_points(index + 1)),

@@ -40,6 +40,22 @@ pub const STAGES: [Percent; 6] = [
     pct(10_000),
 ];
 
+/// Twice the longest rule by default and some more: each of them can act within a stage.
+pub const BAKE: Duration = Duration::from_mins(30);
+
+/// A whole day of the app's traffic on Bedrock alone.
+pub const FINAL_BAKE: Duration = Duration::from_hours(24);
+
+/// With 500 calls an arm that fails 0.5 % is let on three times of four at the first look, and one
+/// that fails 2 % once in a hundred times.
+pub const MIN_CALLS: u64 = 500;
+
+/// What the `errors` rule allows.
+pub const ERROR_BOUND: Percent = pct(200);
+
+/// A gate that needs longer can be asked again.
+pub const GATE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Any constant does; it is changed only to reshuffle who is on Bedrock.
 pub const SALT: &str = "crossfade";
 
@@ -112,6 +128,20 @@ pub const STATE: &str = "crossfade.state.json";
 /// `for` of a rule: below ten buckets of 5 s a rule would be a matter of luck; above a day it would
 /// never act.
 pub(crate) const FOR: RangeInclusive<Duration> = Duration::from_secs(50)..=Duration::from_hours(24);
+
+/// `rollout.bake` and `rollout.final_bake`; with `advance: auto` twice the longest rule as well.
+pub(crate) const BAKES: RangeInclusive<Duration> =
+    Duration::from_mins(1)..=Duration::from_hours(24 * 30);
+
+/// `rollout.min_calls`: below 20 nothing is judged anywhere.
+pub(crate) const CALLS: RangeInclusive<u64> = 20..=10_000;
+
+/// `rollout.error_bound`: 0 % cannot be shown, 100 % need not be.
+pub(crate) const BOUND: RangeInclusive<Percent> = pct(1)..=pct(5_000);
+
+/// `timeout` of a gate: it is over before the gate is asked again.
+pub(crate) const GATE_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(25);
 
 /// `over` of a rule: six buckets at least.
 pub(crate) const OVER: RangeInclusive<Duration> =

@@ -32,6 +32,7 @@ use std::path::PathBuf;
 
 mod access;
 mod bedrock;
+mod climb;
 mod original;
 mod rollout;
 mod sampling;

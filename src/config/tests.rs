@@ -83,6 +83,8 @@ fn the_defaults_are_those_of_the_design() {
     let expected = Rollout {
         percent: Percent::ZERO,
         stages: percents(&[500, 1_000, 2_500, 5_000, 7_500, 10_000]),
+        advance: Advance::Manual,
+        webhook: None,
         sticky: Sticky::Conversation,
         salt: Arc::from("crossfade"),
         attempt: 1,
@@ -229,7 +231,7 @@ rollout:
   percentage: 5
   sticky: ip
   attempt: 0
-  advance: auto
+  advance: soon
   stages: [5, 5]
 rollback:
   errors: { above: 2, for: 10s }
@@ -249,11 +251,10 @@ state: rollout.yaml
              https://api.openai.com",
             "bedrock.models: found nothing; accepted: at least one line such as `gpt-4o-mini: \
              amazon.nova-lite-v1:0`",
-            "rollout.advance: found \"auto\"; accepted: manual; this version does not climb the \
-             stages by itself yet, raise rollout.percent",
             "rollout.percent: found 120; accepted: 0 to 100, at most two decimals",
             "rollout.stages: found [5, 5]; accepted: a rising list of percentages above 0, such \
              as [5, 25, 100]",
+            "rollout.advance: found \"soon\"; accepted: manual, auto",
             "rollout.sticky: found \"ip\"; accepted: conversation, user, header:NAME or none",
             "rollout.attempt: found 0; accepted: a whole number from 1 to 1000000000",
             "rollback.errors.above: found 2; accepted: a share such as 2%, from 0% to 99.99%",
@@ -273,8 +274,8 @@ state: rollout.yaml
              /var/lib/crossfade/state.json; its extension is not one of the files beside it \
              (lock, journal, bad, tmp, yaml, yml)",
             "rollout.percentage: found an unknown key; accepted: rollout.percent is perhaps \
-             meant; the keys here are advance, allow_override, attempt, percent, salt, stages, \
-             sticky",
+             meant; the keys here are advance, allow_override, attempt, bake, error_bound, \
+             final_bake, gates, min_calls, percent, salt, stages, sticky",
         ],
     );
 }

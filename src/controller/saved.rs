@@ -7,6 +7,7 @@
 //! rollback was lost.
 
 use crate::rollout::Record;
+use crate::split::Percent;
 use crate::state::{Found, Lock, StateError, StateStore};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
@@ -131,6 +132,20 @@ impl Saved {
     /// Whether `record` is on disk, so that what follows from it may be reported.
     pub(super) fn holds(&self, record: &Record) -> bool {
         self.record.as_ref() == Some(record)
+    }
+
+    /// Whether what is on disk says of attempt and latch what `record` says: the rest may be
+    /// behind without harm.
+    pub(super) fn holds_latch(&self, record: &Record) -> bool {
+        self.record
+            .as_ref()
+            .is_some_and(|saved| saved.same_latch(record))
+    }
+
+    /// The stage that is on disk; 0 % if none is.
+    pub(super) fn climbed(&self) -> Percent {
+        let progress = self.record.as_ref().and_then(|it| it.progress.as_ref());
+        progress.map_or(Percent::ZERO, |it| it.percent)
     }
 
     /// Why the last job failed.

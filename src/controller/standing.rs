@@ -9,7 +9,7 @@ use super::{Applied, Refusal, Verb};
 use crate::clock::Beat;
 use crate::config::Config;
 use crate::outcome::{Attempt, RuleTime};
-use crate::rollout::{self, Machine, Plan, Record, RecordState, RolloutState, Transition};
+use crate::rollout::{self, Basis, Machine, Plan, Record, RecordState, RolloutState, Transition};
 use crate::snapshot::{Files, Holds, Share, Snapshot};
 use crate::split::Percent;
 use std::sync::Arc;
@@ -52,13 +52,23 @@ pub(super) struct Waiting {
 pub(super) struct Stopping(pub(super) Option<oneshot::Sender<()>>);
 
 impl State {
-    /// The share in force: the rollout's, or 0 while anything holds it.
+    /// The share in force: the rollout's, or 0 while anything holds it. A stage that was climbed
+    /// is in force when it is on disk; until then the one that is there.
     pub(super) fn effective(&self) -> Percent {
-        if self.holds.is_empty() {
-            self.machine.percent()
-        } else {
-            Percent::ZERO
+        if !self.holds.is_empty() {
+            return Percent::ZERO;
         }
+        let percent = self.machine.percent();
+        match self.machine.record().progress {
+            Some(_) => percent.min(self.saved.climbed()),
+            None => percent,
+        }
+    }
+
+    /// Whether stages stand still: nothing goes to Bedrock, or the disk does not take what is
+    /// decided.
+    pub(super) fn held(&self) -> bool {
+        !self.holds.is_empty() || self.saved.problem().is_some()
     }
 
     /// Everything that is in force, and what may be told of it.
@@ -79,7 +89,7 @@ impl State {
     fn tellable(&self, now: RuleTime) -> rollout::Report {
         let mut report = self.machine.report(now);
         report.percent = self.effective();
-        if self.saved.holds(self.machine.record()) {
+        if self.saved.holds_latch(self.machine.record()) {
             return report;
         }
         let known = self.reported.as_ref();
@@ -108,10 +118,15 @@ impl State {
             return Some(Refusal::StateLocked);
         }
         match (verb, self.saved.problem()) {
-            (Verb::Rearm, Some(problem)) => Some(Refusal::StateFailing {
-                problem: problem.to_owned(),
-            }),
-            (Verb::Rollback | Verb::Rearm, _) => None,
+            (Verb::Rearm | Verb::Resume | Verb::Advance { .. }, Some(problem)) => {
+                Some(Refusal::StateFailing {
+                    problem: problem.to_owned(),
+                })
+            }
+            (
+                Verb::Rollback | Verb::Pause | Verb::Rearm | Verb::Resume | Verb::Advance { .. },
+                _,
+            ) => None,
         }
     }
 
@@ -134,9 +149,20 @@ impl State {
 
 /// What the rollout core has to know of a configuration.
 pub(super) fn plan(config: &Config) -> Plan {
+    let models = &config.bedrock.models;
     Plan {
-        ceiling: config.rollout.ceiling(),
+        // `FORCE_OPENAI_PROVIDER` is a hold: it ends without having moved anything.
+        ceiling: config.rollout.allowed(),
         attempt: Attempt(config.rollout.attempt),
         rules: config.rules.clone(),
+        advance: config.rollout.advance.clone(),
+        basis: Basis {
+            salt: config.rollout.salt.to_string(),
+            sticky: config.rollout.sticky.to_string(),
+            models: models
+                .iter()
+                .map(|(asked, mapping)| (asked.clone(), mapping.target.model_id.clone()))
+                .collect(),
+        },
     }
 }

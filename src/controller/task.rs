@@ -145,7 +145,8 @@ impl Task {
     fn beat(&mut self, beat: Beat) {
         if beat.rules {
             self.sweep();
-            self.input(Input::Tick { unix_ms: unix_ms() });
+            let (unix_ms, held) = (unix_ms(), self.state.held());
+            self.input(Input::Tick { unix_ms, held });
             self.state.saved.look();
         }
         self.state.beats.push(beat);
@@ -178,6 +179,22 @@ impl Task {
                 reason,
                 actor,
                 at_unix_ms,
+            },
+            Verb::Pause => rollout::Command::Pause {
+                reason,
+                actor,
+                at_unix_ms,
+            },
+            Verb::Resume => rollout::Command::Resume {
+                reason,
+                actor,
+                at_unix_ms,
+            },
+            Verb::Advance { force } => rollout::Command::Advance {
+                reason,
+                actor,
+                at_unix_ms,
+                force,
             },
         };
         let transitions = self
@@ -338,24 +355,27 @@ impl Task {
             let plan = plan(&self.state.config);
             self.state.machine = Machine::new(plan, record, self.clock.now());
             // A higher attempt in the configuration acts at the first input.
-            self.input(Input::Tick { unix_ms: unix_ms() });
+            let (unix_ms, held) = (unix_ms(), true);
+            self.input(Input::Tick { unix_ms, held });
         }
     }
 
     /// Puts in force what lowers the share, starts what must be written, reports what is written.
     fn settle(&mut self, retry: bool) {
-        let (ownership, written) = {
-            let state = &self.state;
+        let (ownership, written, latched) = {
+            let State { saved, machine, .. } = &self.state;
+            let record = machine.record();
             (
-                state.saved.ownership(),
-                state.saved.holds(state.machine.record()),
+                saved.ownership(),
+                saved.holds(record),
+                saved.holds_latch(record),
             )
         };
         self.hold(Hold::StateLocked, ownership == Ownership::Theirs);
         // Not reported as it comes and goes with every write; a failing one is an alarm.
         self.state
             .holds
-            .set(Hold::StateWrite, ownership != Ownership::Theirs && !written);
+            .set(Hold::StateWrite, ownership != Ownership::Theirs && !latched);
         self.publish();
         if written {
             self.report();

@@ -33,6 +33,8 @@ fn shared(drain: Watch) -> (Arc<Shared>, mpsc::Receiver<Booking>) {
         ceiling: Percent::ALL,
         attempt: Attempt(1),
         rules: config.rules.clone(),
+        advance: crate::rollout::Advance::Manual,
+        basis: crate::rollout::Basis::default(),
     };
     let machine = Machine::new(plan, Record::first(Attempt(1)), RuleTime(0));
     let snapshot = Snapshot {

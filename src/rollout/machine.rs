@@ -8,26 +8,30 @@
 //! gone.
 //!
 //! Rules are looked at whenever the machine is armed, whatever the share is; a rollback is final
-//! within its attempt. Only a re-arm, or an attempt in the plan above the record's, ends it.
+//! within its attempt. Only a re-arm, or an attempt in the plan above the record's, ends it. With
+//! `advance: auto` the machine is at a [`Stage`] while it is armed and above 0 %; a look at the
+//! rules that finds nothing is followed by one at what the stage waits for (`climb`), at the last
+//! edge only: a step up can come late, and never twice at once. What people ask for is in
+//! `command`, what edits do in `edit`.
 
+use super::Advance;
 use super::Cause;
-use super::Command;
 use super::Input;
 use super::Plan;
+use super::QuestionId;
 use super::Record;
 use super::RecordState;
-use super::Refusal;
 use super::Report;
 use super::Rollback;
-use super::RuleName;
 use super::Transition;
+use super::counts::Signal;
 use super::evidence::Evidence;
-use super::plan::Rules;
+use super::looks::Schedule;
+use super::ratio::Ratio;
 use super::rules::Clocks;
 use super::rules::Finding;
 use super::rules::Trip;
-use super::rules::speed_counts_stand;
-use super::transition::ResetWhy;
+use super::stage::Stage;
 use super::window::BUCKETS;
 use super::window::BucketNo;
 use super::words;
@@ -36,15 +40,26 @@ use crate::outcome::Booking;
 use crate::outcome::Class;
 use crate::outcome::RuleTime;
 use crate::split::Percent;
-use std::collections::BTreeMap;
+
+mod climb;
+mod command;
+mod edit;
 
 /// The whole rollout state.
 #[derive(Clone, Debug)]
 pub struct Machine {
     plan: Plan,
     record: Record,
+    /// The stage, while armed with `advance: auto` and above 0 %.
+    stage: Option<Stage>,
+    /// When calls are looked at for the next stage.
+    schedule: Schedule,
     evidence: Evidence,
     clocks: Clocks,
+    /// Whether something outside kept the share at 0 at the last tick.
+    held: bool,
+    /// How many questions the gate was asked.
+    questions: QuestionId,
     /// The last edge that was looked at.
     looked_at: BucketNo,
     /// The latest time that was told.
@@ -57,14 +72,21 @@ impl Machine {
     pub fn new(plan: Plan, record: Record, now: RuleTime) -> Self {
         let evidence = Evidence::new(record.attempt);
         let (clocks, looked_at) = (Clocks::default(), BucketNo::at(now));
-        Self {
+        let schedule = schedule(&plan);
+        let mut machine = Self {
             plan,
             record,
+            stage: None,
+            schedule,
             evidence,
             clocks,
+            held: false,
+            questions: QuestionId::default(),
             looked_at,
             now,
-        }
+        };
+        machine.restore_stage();
+        machine
     }
 
     /// The only entry: takes what happened in, gives back what changed. Time never goes back: a
@@ -72,26 +94,30 @@ impl Machine {
     pub fn handle(&mut self, input: Input, now: RuleTime) -> Vec<Transition> {
         self.now = self.now.max(now);
         let mut out = Vec::new();
-        self.follow_attempt(&mut out);
+        self.follow_plan(&mut out);
         match input {
             Input::Booking(booking) => self.book(booking),
-            Input::Tick { unix_ms } => self.tick(unix_ms, &mut out),
+            Input::Tick { unix_ms, held } => self.tick(unix_ms, held, &mut out),
             Input::Command(command) => out.push(self.command(command)),
             Input::Plan(plan) => self.replan(plan, &mut out),
             Input::Record(record) => {
                 out.push(self.reread(record));
-                self.follow_attempt(&mut out);
+                self.follow_plan(&mut out);
             }
+            Input::Gate { question, answer } => self.hear_gate(question, answer),
         }
         out
     }
 
-    /// The share in force: 0 while rolled back, else the ceiling.
-    pub const fn percent(&self) -> Percent {
+    /// The share in force: 0 while rolled back, else the ceiling, or the stage below it.
+    pub fn percent(&self) -> Percent {
         if self.latched() {
-            Percent::ZERO
-        } else {
-            self.plan.ceiling
+            return Percent::ZERO;
+        }
+        match (&self.plan.advance, &self.stage) {
+            (Advance::Manual, _) => self.plan.ceiling,
+            (Advance::Auto(_), Some(stage)) => stage.progress.percent.min(self.plan.ceiling),
+            (Advance::Auto(_), None) => Percent::ZERO,
         }
     }
 
@@ -105,8 +131,9 @@ impl Machine {
         self.record.rollback().is_some()
     }
 
-    /// What must be persisted; changes only together with a transition whose
-    /// [`Transition::persist`] is true (or says that the file is what was just read).
+    /// What must be persisted, whenever it differs from what is on disk. Of the attempt and the
+    /// latch it changes only together with a transition whose [`Transition::persist`] is true (or
+    /// says that the file is what was just read); of the stage also as it ages.
     pub const fn record(&self) -> &Record {
         &self.record
     }
@@ -126,7 +153,10 @@ impl Machine {
             clocks,
             ..
         } = self;
-        Report::new(plan, record, evidence, clocks, self.now.max(now))
+        let stage = self.stage_report();
+        let percent = self.percent();
+        let now = self.now.max(now);
+        Report::new(plan, record, percent, stage, evidence, clocks, now)
     }
 
     fn book(&mut self, booking: Booking) {
@@ -134,18 +164,29 @@ impl Machine {
             at: booking.at.min(self.now),
             ..booking
         };
+        let before = self.judged();
         self.evidence
             .book(booking, self.plan.rules.latency.as_ref(), self.looked_at);
+        let after = self.judged();
+        if after.of > before.of {
+            self.count_for_stage(after.bad > before.bad);
+        }
     }
 
-    fn tick(&mut self, unix_ms: u64, out: &mut Vec<Transition>) {
+    fn judged(&self) -> Ratio {
+        self.evidence.bedrock.total.ratio(Signal::Failures)
+    }
+
+    fn tick(&mut self, unix_ms: u64, held: bool, out: &mut Vec<Transition>) {
         self.evidence
             .tick(self.now, self.plan.rules.latency.as_ref(), self.looked_at);
+        self.held = held;
         let last = BucketNo::at(self.now);
         let first = self
             .looked_at
             .next()
             .max(BucketNo(last.0.saturating_sub(BUCKETS - 1)));
+        let seen_before = self.looked_at;
         for edge in (first.0..=last.0).map(BucketNo) {
             if self.latched() {
                 break;
@@ -154,6 +195,9 @@ impl Machine {
             self.evidence.seen();
         }
         self.looked_at = last;
+        if last > seen_before {
+            self.climb(unix_ms, out);
+        }
     }
 
     /// Looks at the rules as of one edge.
@@ -169,144 +213,6 @@ impl Machine {
                 }
                 Finding::Trips(trip) => Transition::Tripped(self.trip(&trip, unix_ms)),
             });
-        }
-    }
-
-    fn command(&mut self, command: Command) -> Transition {
-        match (command, self.record.rollback()) {
-            (Command::Rollback { .. }, Some(rollback)) => {
-                Transition::AlreadyRolledBack(rollback.clone())
-            }
-            (
-                Command::Rollback {
-                    reason,
-                    actor,
-                    at_unix_ms,
-                },
-                None,
-            ) => Transition::RolledBack(self.roll_back_by_hand(&reason, &actor, at_unix_ms)),
-            (Command::Rearm { .. }, None) => Transition::Refused(Refusal::NotRolledBack {
-                attempt: self.attempt(),
-                percent: self.percent(),
-            }),
-            (Command::Rearm { reason, .. }, Some(_)) if reason.trim().is_empty() => {
-                Transition::Refused(Refusal::ReasonMissing)
-            }
-            (
-                Command::Rearm {
-                    reason,
-                    actor,
-                    at_unix_ms,
-                },
-                Some(_),
-            ) => {
-                // A lost record may be behind the plan's attempt: catch up in one step.
-                let next = self.record.next_attempt().max(self.plan.attempt);
-                self.start_attempt(next);
-                Transition::Rearmed {
-                    attempt: next,
-                    percent: self.percent(),
-                    actor: shortened(&actor),
-                    reason: shortened(&reason),
-                    at_unix_ms: Some(at_unix_ms),
-                }
-            }
-        }
-    }
-
-    /// Takes a new plan: its rules act from the next edge on, on the windows as they are; its
-    /// ceiling at once; its attempt if it is above the record's.
-    fn replan(&mut self, plan: Plan, out: &mut Vec<Transition>) {
-        let from = self.percent();
-        let old = std::mem::replace(&mut self.plan, plan);
-        self.edit_rules(&old.rules, out);
-        if self.follow_attempt(out) {
-            return;
-        }
-        let (ceiling, to) = (self.plan.ceiling, self.percent());
-        if from != to {
-            out.push(Transition::PercentChanged { from, to });
-        }
-        let Some(rollback) = self.record.rollback() else {
-            return;
-        };
-        if self.plan.attempt > self.record.attempt {
-            out.push(Transition::Refused(Refusal::LostStateNeedsRearm));
-        } else if ceiling != old.ceiling {
-            out.push(Transition::CeilingHeld {
-                ceiling,
-                remedy: rollback.remedy(),
-            });
-        }
-    }
-
-    /// Drops what the edited rules make meaningless. A clock goes on under a new limit or
-    /// duration: whether it holds is seen at the next edge.
-    fn edit_rules(&mut self, old: &Rules, out: &mut Vec<Transition>) {
-        let new = &self.plan.rules;
-        let speed_stands = speed_counts_stand(old.latency.as_ref(), new.latency.as_ref());
-        let stopped = [
-            (RuleName::Errors, new.errors.is_none()),
-            (RuleName::Latency, !speed_stands),
-        ];
-        if !speed_stands {
-            self.evidence.clear_speed();
-        }
-        for (rule, stop) in stopped {
-            if let Some(ran_ms) = stop
-                .then(|| self.clocks.stop(rule, self.looked_at))
-                .flatten()
-            {
-                out.push(Transition::ClockReset {
-                    rule,
-                    ran_ms,
-                    why: ResetWhy::Edited,
-                });
-            }
-        }
-    }
-
-    /// Starts the plan's attempt if it is above the record's; says whether it did. After a lost
-    /// state file it never does: the attempt on file is not known.
-    fn follow_attempt(&mut self, out: &mut Vec<Transition>) -> bool {
-        let next = self.plan.attempt;
-        if next <= self.record.attempt || self.record.is_lost() {
-            return false;
-        }
-        let was_latched = self.latched();
-        self.start_attempt(next);
-        let percent = self.percent();
-        out.push(if was_latched {
-            Transition::Rearmed {
-                attempt: next,
-                percent,
-                actor: "rollout.attempt".to_owned(),
-                reason: format!("it was raised to {}", next.0),
-                at_unix_ms: None,
-            }
-        } else {
-            Transition::AttemptStarted {
-                attempt: next,
-                percent,
-            }
-        });
-        true
-    }
-
-    /// Takes in what the state file says.
-    fn reread(&mut self, read: Record) -> Transition {
-        let merged = self.record.clone().reread(read.clone());
-        if merged.attempt != self.record.attempt {
-            self.restart_evidence(merged.attempt);
-        }
-        if merged.rollback().is_some() {
-            self.clocks = Clocks::default();
-        }
-        self.record = merged;
-        Transition::RecordRead {
-            attempt: self.attempt(),
-            latched: self.latched(),
-            write_back: self.record != read,
         }
     }
 
@@ -337,37 +243,21 @@ impl Machine {
         })
     }
 
-    fn roll_back_by_hand(&mut self, reason: &str, actor: &str, at_unix_ms: u64) -> Rollback {
-        // A rollback in an emergency is never refused for want of words.
-        let reason = match reason.trim() {
-            "" => "no reason given".to_owned(),
-            reason => shortened(reason),
-        };
-        let actor = shortened(actor);
-        let from_percent = self.percent();
-        self.latch(Rollback {
-            rule: Cause::Operator,
-            sentence: words::rolled_back(from_percent, &actor, &reason),
-            at_unix_ms,
-            from_percent,
-            numbers: None,
-            classes: BTreeMap::new(),
-            last_failure_request_id: None,
-            actor: Some(actor),
-            reason: Some(reason),
-            rearm_with_attempt: Some(self.record.next_attempt().0),
-        })
-    }
-
     fn latch(&mut self, rollback: Rollback) -> Rollback {
         self.clocks = Clocks::default();
-        self.record.state = RecordState::RolledBack(Box::new(rollback.clone()));
+        self.stage = None;
+        self.record = Record {
+            state: RecordState::RolledBack(Box::new(rollback.clone())),
+            ..Record::first(self.record.attempt)
+        };
         rollback
     }
 
     fn start_attempt(&mut self, attempt: Attempt) {
         self.record = Record::first(attempt);
+        self.stage = None;
         self.restart_evidence(attempt);
+        self.enter_first();
     }
 
     fn restart_evidence(&mut self, attempt: Attempt) {
@@ -377,10 +267,10 @@ impl Machine {
     }
 }
 
-/// Words of a person, bounded: they go into the state file and every status.
-fn shortened(words: &str) -> String {
-    words.trim().chars().take(WORDS_MAX).collect()
+/// When calls are looked at; with `advance: manual` nobody asks.
+fn schedule(plan: &Plan) -> Schedule {
+    match &plan.advance {
+        Advance::Auto(climb) => Schedule::new(climb.min_calls, climb.error_bound),
+        Advance::Manual => Schedule::default(),
+    }
 }
-
-/// Room for a link and a few sentences.
-const WORDS_MAX: usize = 500;

@@ -1,8 +1,10 @@
 //! What the operator allows and which rules guard it: the part of the configuration that the
 //! rollout core works from, in types that cannot hold a wrong value.
 
+use super::Basis;
 use crate::outcome::Attempt;
 use crate::split::Percent;
+use serde::Serialize;
 
 /// The rollout as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,57 @@ pub struct Plan {
     pub attempt: Attempt,
     /// The rollback rules.
     pub rules: Rules,
+    /// `rollout.advance`: who raises the share.
+    pub advance: Advance,
+    /// What the evidence of a stage is about.
+    pub basis: Basis,
+}
+
+/// Who raises the share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// A person: the ceiling is in force as soon as it is saved.
+    Manual,
+    /// The machine, stage by stage up to the ceiling.
+    Auto(Climb),
+}
+
+/// How the machine climbs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Climb {
+    /// `rollout.stages`: rising, above 0.
+    pub stages: Vec<Percent>,
+    /// `rollout.bake`: how long a stage lasts at least, in milliseconds.
+    pub bake_ms: u64,
+    /// `rollout.final_bake`: how long 100 % must hold until the rollout is finished, in
+    /// milliseconds.
+    pub final_bake_ms: u64,
+    /// `rollout.min_calls`: the judged calls at which the error rate is looked at first.
+    pub min_calls: u64,
+    /// `rollout.error_bound`: the error rate must be shown to be below it.
+    pub error_bound: Percent,
+    /// `rollout.gates`: who else is asked.
+    pub gates: Vec<Gate>,
+}
+
+/// Who must agree before the machine goes on to the next stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// A person, with `crossfade advance`.
+    Manual,
+    /// A service, asked over HTTP.
+    Webhook,
+}
+
+impl Gate {
+    /// As configuration and messages write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Webhook => "webhook",
+        }
+    }
 }
 
 /// The four rules; `None` is switched off.

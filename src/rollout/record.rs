@@ -4,6 +4,8 @@
 //! that was lost is a rollback of its own kind, which only a person's re-arm ends: which attempt it
 //! was of is not known, so a raised one proves nothing.
 
+use super::Paused;
+use super::Progress;
 use crate::outcome::Attempt;
 use crate::outcome::Class;
 use crate::split::Percent;
@@ -24,6 +26,13 @@ pub struct Record {
     pub attempt: Attempt,
     /// Whether it is rolled back.
     pub state: RecordState,
+    /// How far the machine climbed; none with `advance: manual`, at 0 % and after a rollback. A
+    /// file without it is of a version that did not climb.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// The pause that holds, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
 }
 
 /// Whether calls may go to Bedrock.
@@ -116,6 +125,8 @@ impl Record {
             version: Self::VERSION,
             attempt,
             state: RecordState::Armed,
+            progress: None,
+            paused: None,
         }
     }
 
@@ -136,9 +147,8 @@ impl Record {
             rearm_with_attempt: None,
         };
         Self {
-            version: Self::VERSION,
-            attempt,
             state: RecordState::RolledBack(Box::new(rollback)),
+            ..Self::first(attempt)
         }
     }
 
@@ -148,6 +158,12 @@ impl Record {
             RecordState::Armed => None,
             RecordState::RolledBack(rollback) => Some(rollback),
         }
+    }
+
+    /// Whether `other` says the same of the attempt and of its latch: what a file must say before
+    /// anything may go to Bedrock.
+    pub fn same_latch(&self, other: &Self) -> bool {
+        self.attempt == other.attempt && self.state == other.state
     }
 
     /// The attempt that a re-arm starts.
@@ -186,11 +202,11 @@ impl Record {
                 }
             }
             (RecordState::Armed, state) => match order {
-                Ordering::Greater => Self::first(attempt),
-                Ordering::Less | Ordering::Equal => Self {
-                    state,
-                    ..Self::first(attempt)
+                Ordering::Greater => Self {
+                    state: RecordState::Armed,
+                    ..self
                 },
+                Ordering::Less | Ordering::Equal => Self { state, ..read },
             },
         }
     }

@@ -1,5 +1,6 @@
 //! What the rollout says of itself: the core of `/api/status` and of the metrics.
 
+use super::Paused;
 use super::Plan;
 use super::Record;
 use super::Rollback;
@@ -26,6 +27,11 @@ use crate::split::Percent;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+mod stage;
+
+pub use stage::Question;
+pub use stage::StageReport;
+
 /// The state of the rollout at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -39,6 +45,10 @@ pub struct Report {
     pub attempt: Attempt,
     /// The rollback that holds.
     pub rollback: Option<Rollback>,
+    /// The stage, with `advance: auto` while it is above 0 %.
+    pub stage: Option<StageReport>,
+    /// The pause that holds.
+    pub paused: Option<Paused>,
     /// All four rules, in the order of the configuration.
     pub rules: Vec<RuleReport>,
     /// What the calls came to.
@@ -53,11 +63,18 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RolloutState {
-    /// Armed, with less than everything on Bedrock; the rules watch.
+    /// Armed; the rules watch, and nothing moves by itself.
     Steady,
+    /// Armed; on the way to the next stage, or to the end of the last one.
+    Advancing,
+    /// Armed; ready for the next stage, but a gate has not agreed.
+    Waiting,
+    /// Armed; a person froze the stage.
+    Paused,
     /// Latched at 0 %.
     RolledBack,
-    /// Armed, with every eligible call on Bedrock; the rules still watch.
+    /// Armed, with every eligible call on Bedrock, and with `advance: auto` for the whole of the
+    /// final bake; the rules still watch.
     Finished,
 }
 
@@ -153,23 +170,21 @@ impl Report {
     pub(super) fn new(
         plan: &Plan,
         record: &Record,
+        percent: Percent,
+        stage: Option<StageReport>,
         evidence: &Evidence,
         clocks: &Clocks,
         now: RuleTime,
     ) -> Self {
-        let rollback = record.rollback().cloned();
-        let (state, percent) = match (&rollback, plan.ceiling) {
-            (Some(_), _) => (RolloutState::RolledBack, Percent::ZERO),
-            (None, Percent::ALL) => (RolloutState::Finished, Percent::ALL),
-            (None, ceiling) => (RolloutState::Steady, ceiling),
-        };
         let undetermined = evidence.calls.undetermined(plan.rules.latency.as_ref());
         Self {
-            state,
+            state: RolloutState::of(plan, record, stage.as_ref()),
             percent,
             ceiling: plan.ceiling,
             attempt: record.attempt,
-            rollback,
+            rollback: record.rollback().cloned(),
+            stage,
+            paused: record.paused.clone(),
             rules: RuleName::ALL
                 .map(|rule| RuleReport::new(rule, &plan.rules, evidence, clocks, now))
                 .into(),

@@ -130,6 +130,17 @@ impl Clocks {
         findings
     }
 
+    /// The rule that speaks against going on, if one does: its clock runs.
+    pub(super) fn against(&self) -> Option<RuleName> {
+        let runs = |clock: &BreachClock| clock.started().is_some();
+        [
+            (RuleName::Errors, runs(&self.errors)),
+            (RuleName::Latency, runs(&self.latency)),
+        ]
+        .into_iter()
+        .find_map(|(rule, runs)| runs.then_some(rule))
+    }
+
     /// Stops the clock of a rule; gives how long it had run, if it did.
     pub(super) fn stop(&mut self, rule: RuleName, edge: BucketNo) -> Option<u64> {
         self.of(rule).and_then(|clock| clock.stop(edge))

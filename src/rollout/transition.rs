@@ -1,11 +1,15 @@
 //! What the machine did: the only thing that is logged, counted and shown as an event.
 
+use super::BasisChange;
+use super::Paused;
 use super::Rollback;
 use super::RuleName;
-use super::words;
+use super::StageCalls;
+use super::Wait;
 use crate::outcome::Attempt;
 use crate::split::Percent;
-use std::fmt;
+
+mod say;
 
 /// One change, or the answer to a command that changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,71 @@ pub enum Transition {
         attempt: Attempt,
         /// The share in force.
         percent: Percent,
+    },
+    /// The machine begins to climb: the first stage is in force, or the share that was before.
+    ClimbStarted {
+        /// The share in force.
+        percent: Percent,
+        /// Why now.
+        why: ClimbStart,
+    },
+    /// The next stage is in force, with its age and its calls at 0.
+    Advanced(Box<Advanced>),
+    /// All that is missing to advance is a gate, or what one of them says changed.
+    GateWaiting {
+        /// The stage.
+        from: Percent,
+        /// The next one.
+        to: Percent,
+        /// The gates that have not agreed.
+        gates: Vec<Wait>,
+    },
+    /// The webhook gate has not been able to tell for ten minutes: a person must look.
+    GateUnknown {
+        /// The stage.
+        from: Percent,
+        /// The next one.
+        to: Percent,
+        /// What went wrong last.
+        problem: String,
+    },
+    /// A day has passed at a stage without the calls that it takes to judge it.
+    Stalled {
+        /// The stage.
+        percent: Percent,
+        /// Its calls.
+        calls: StageCalls,
+        /// At so many judged calls they are looked at; none if no look is to come.
+        needed: Option<u64>,
+        /// Its age, in milliseconds.
+        age_ms: u64,
+    },
+    /// 100 % has baked: the rollout is finished. The rules watch on.
+    Finished {
+        /// The calls since 100 % was in force.
+        calls: StageCalls,
+        /// For how long, in milliseconds.
+        age_ms: u64,
+    },
+    /// A person froze the stage; the rules watch on.
+    Paused {
+        /// The stage.
+        percent: Percent,
+        /// Who, when and why.
+        by: Paused,
+    },
+    /// A person asked for a pause while this earlier one holds: nothing to do.
+    AlreadyPaused(Paused),
+    /// A person ended the pause.
+    Resumed {
+        /// The stage.
+        percent: Percent,
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
+        /// When, on the wall clock.
+        at_unix_ms: u64,
     },
     /// An edit changed the share in force.
     PercentChanged {
@@ -80,6 +149,46 @@ pub enum Transition {
     Refused(Refusal),
 }
 
+/// A step up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advanced {
+    /// The stage that was left.
+    pub from: Percent,
+    /// The stage that is in force.
+    pub to: Percent,
+    /// How old the one that was left had become, in milliseconds.
+    pub age_ms: u64,
+    /// Its calls.
+    pub calls: StageCalls,
+    /// Who did it; none: the machine.
+    pub by: Option<Pusher>,
+    /// When, on the wall clock.
+    pub at_unix_ms: u64,
+}
+
+/// A person who advanced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pusher {
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// What was still waited for, the manual gate apart: passed over by force.
+    pub forced: Vec<Wait>,
+}
+
+/// Why the machine begins to climb.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClimbStart {
+    /// The ceiling is above 0.
+    Allowed,
+    /// The configuration changed while no process ran, so that the evidence says nothing: from the
+    /// first stage again.
+    BasisChanged(BasisChange),
+    /// `advance` was changed to `auto`: on from the share in force.
+    Switched,
+}
+
 /// Why a clock stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetWhy {
@@ -92,7 +201,7 @@ pub enum ResetWhy {
 }
 
 /// Why nothing was done, and what to do instead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// A re-arm, but nothing is rolled back.
     NotRolledBack {
@@ -105,18 +214,84 @@ pub enum Refusal {
     ReasonMissing,
     /// `rollout.attempt` was raised, but the rollback stands in for a lost state file.
     LostStateNeedsRearm,
+    /// A pause, a resume or an advance while a rollback holds.
+    RolledBack {
+        /// How to re-arm.
+        remedy: String,
+    },
+    /// A pause or an advance, but nothing climbs by itself.
+    AdvanceIsManual {
+        /// The share in force.
+        percent: Percent,
+    },
+    /// A resume, but nothing is paused.
+    NotPaused,
+    /// An advance during a pause.
+    IsPaused(Paused),
+    /// An advance, but the ceiling is reached.
+    AtCeiling {
+        /// The share in force.
+        percent: Percent,
+    },
+    /// An advance, but no higher stage is listed.
+    AtLastStage {
+        /// The share in force.
+        percent: Percent,
+    },
+    /// An advance, but something is waited for.
+    NotYet {
+        /// The next stage.
+        next: Percent,
+        /// What.
+        waits: Vec<Wait>,
+    },
+    /// An edit that takes the ground from what was learnt in this attempt.
+    BasisChanged {
+        /// What was edited.
+        change: BasisChange,
+        /// The `rollout.attempt` to save with it.
+        attempt: Attempt,
+    },
+}
+
+impl Refusal {
+    /// A word for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotRolledBack { .. } => "not_rolled_back",
+            Self::ReasonMissing => "reason_missing",
+            Self::LostStateNeedsRearm => "lost_state_needs_rearm",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::AdvanceIsManual { .. } => "advance_is_manual",
+            Self::NotPaused => "not_paused",
+            Self::IsPaused(_) => "paused",
+            Self::AtCeiling { .. } => "at_ceiling",
+            Self::AtLastStage { .. } => "at_last_stage",
+            Self::NotYet { .. } => "not_yet",
+            Self::BasisChanged { .. } => "basis_changed",
+        }
+    }
 }
 
 impl Transition {
-    /// Whether the record changed with it and must be persisted.
+    /// Whether it is reported only when the record that goes with it is on disk.
     pub const fn persist(&self) -> bool {
         match self {
             Self::Tripped(_)
             | Self::RolledBack(_)
             | Self::Rearmed { .. }
-            | Self::AttemptStarted { .. } => true,
+            | Self::AttemptStarted { .. }
+            | Self::ClimbStarted { .. }
+            | Self::Advanced(_)
+            | Self::Stalled { .. }
+            | Self::Finished { .. }
+            | Self::Paused { .. }
+            | Self::Resumed { .. } => true,
             Self::RecordRead { write_back, .. } => *write_back,
             Self::AlreadyRolledBack(_)
+            | Self::AlreadyPaused(_)
+            | Self::GateWaiting { .. }
+            | Self::GateUnknown { .. }
             | Self::PercentChanged { .. }
             | Self::CeilingHeld { .. }
             | Self::ClockStarted { .. }
@@ -133,6 +308,15 @@ impl Transition {
             Self::AlreadyRolledBack(_) => "already_rolled_back",
             Self::Rearmed { .. } => "rearmed",
             Self::AttemptStarted { .. } => "attempt_started",
+            Self::ClimbStarted { .. } => "climb_started",
+            Self::Advanced(_) => "stage_advanced",
+            Self::GateWaiting { .. } => "gate_waiting",
+            Self::GateUnknown { .. } => "gate_unknown",
+            Self::Stalled { .. } => "stalled",
+            Self::Finished { .. } => "finished",
+            Self::Paused { .. } => "paused",
+            Self::AlreadyPaused(_) => "already_paused",
+            Self::Resumed { .. } => "resumed",
             Self::PercentChanged { .. } => "percent_changed",
             Self::CeilingHeld { .. } => "ceiling_held",
             Self::ClockStarted { .. } => "clock_started",
@@ -145,106 +329,5 @@ impl Transition {
     /// What happened, for a person.
     pub fn sentence(&self) -> String {
         self.to_string()
-    }
-}
-
-impl fmt::Display for Transition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tripped(rollback) | Self::RolledBack(rollback) => f.write_str(&rollback.sentence),
-            Self::AlreadyRolledBack(rollback) => {
-                write!(
-                    f,
-                    "Nothing to do, a rollback holds already: {}",
-                    rollback.sentence
-                )
-            }
-            Self::Rearmed {
-                attempt,
-                percent,
-                actor,
-                reason,
-                ..
-            } => write!(
-                f,
-                "Re-armed at {percent} % as attempt {}, windows and clocks empty: {actor}: {reason}",
-                attempt.0
-            ),
-            Self::AttemptStarted { attempt, percent } => write!(
-                f,
-                "Attempt {} runs at {percent} %, windows and clocks empty: `rollout.attempt` was raised",
-                attempt.0
-            ),
-            Self::PercentChanged { from, to } => {
-                write!(f, "Share changed {from} % -> {to} %")
-            }
-            Self::CeilingHeld { ceiling, remedy } => write!(
-                f,
-                "`rollout.percent` is now {ceiling}, but a rollback holds the share at 0 %: {remedy}"
-            ),
-            Self::ClockStarted { rule, sentence } => {
-                write!(f, "The {} clock started: {sentence}", rule.name())
-            }
-            Self::ClockReset { rule, ran_ms, why } => write!(
-                f,
-                "The {} clock stopped after {}: {}",
-                rule.name(),
-                words::Span(*ran_ms),
-                why.sentence()
-            ),
-            Self::RecordRead {
-                attempt,
-                latched: true,
-                ..
-            } => {
-                write!(
-                    f,
-                    "The state file was read again: attempt {} is rolled back",
-                    attempt.0
-                )
-            }
-            Self::RecordRead {
-                attempt,
-                latched: false,
-                ..
-            } => {
-                write!(
-                    f,
-                    "The state file was read again: attempt {} is armed",
-                    attempt.0
-                )
-            }
-            Self::Refused(refusal) => write!(f, "{refusal}"),
-        }
-    }
-}
-
-impl ResetWhy {
-    /// The reason as messages say it.
-    const fn sentence(self) -> &'static str {
-        match self {
-            Self::Recovered => "the rate is at or below its limit again",
-            Self::Idle => "no call was judged for the rule's whole duration",
-            Self::Edited => "the rule was changed",
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotRolledBack { attempt, percent } => write!(
-                f,
-                "Nothing to re-arm: attempt {} runs at {percent} %. To change the share edit `rollout.percent`; to empty windows and clocks raise `rollout.attempt` to {}",
-                attempt.0,
-                attempt.0.saturating_add(1)
-            ),
-            Self::ReasonMissing => f.write_str(
-                "A re-arm needs a reason: say why Bedrock may be tried again with `--reason`",
-            ),
-            Self::LostStateNeedsRearm => f.write_str(
-                "Raising `rollout.attempt` does not re-arm after the state file was lost: use `crossfade rearm --reason …`",
-            ),
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! How numbers and decisions are said in sentences.
 
 use super::RuleName;
+use super::Wait;
 use super::counts::PerClass;
 use super::ratio::Coarse;
 use super::ratio::Ratio;
@@ -77,6 +78,12 @@ pub(super) fn seen(look: &Look) -> String {
         Coarse(look.ratio.rounded()),
         Span(look.window_ms())
     )
+}
+
+/// What is waited for, in one list.
+pub(super) fn listed(waits: &[Wait]) -> String {
+    let said: Vec<_> = waits.iter().map(Wait::to_string).collect();
+    said.join("; ")
 }
 
 /// `; mostly throttle (88 %)` where one class makes more than half of the failures, else the two

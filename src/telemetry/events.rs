@@ -303,10 +303,39 @@ fn emit_transition(transition: &Transition, metrics: &Metrics) {
                 "{transition}"
             );
         }
-        Transition::CeilingHeld { .. } | Transition::Refused(_) => {
+        Transition::CeilingHeld { .. }
+        | Transition::GateUnknown { .. }
+        | Transition::Stalled { .. }
+        | Transition::Refused(_) => {
             tracing::warn!(event = transition.name(), "{transition}");
         }
-        Transition::AlreadyRolledBack(_)
+        Transition::Paused { by, .. } => {
+            tracing::warn!(
+                event = transition.name(),
+                actor = by.actor,
+                reason = by.reason,
+                "{transition}"
+            );
+        }
+        Transition::Resumed { actor, reason, .. } => {
+            tracing::warn!(event = transition.name(), actor, reason, "{transition}");
+        }
+        Transition::Advanced(step) => {
+            let by = step.by.as_ref();
+            tracing::warn!(
+                event = transition.name(),
+                from_percent = %step.from,
+                to_percent = %step.to,
+                actor = by.map(|by| by.actor.as_str()),
+                reason = by.map(|by| by.reason.as_str()),
+                "{transition}"
+            );
+        }
+        Transition::ClimbStarted { .. }
+        | Transition::GateWaiting { .. }
+        | Transition::Finished { .. }
+        | Transition::AlreadyPaused(_)
+        | Transition::AlreadyRolledBack(_)
         | Transition::PercentChanged { .. }
         | Transition::RecordRead { .. } => {
             tracing::info!(event = transition.name(), "{transition}");

@@ -12,6 +12,7 @@ use super::super::section::Section;
 use super::super::section::Sink;
 use super::super::section::quoted;
 use super::super::values;
+use super::climb;
 use super::list;
 use super::variable;
 use crate::rollout::plan::Errors;
@@ -27,15 +28,18 @@ use std::time::Duration;
 
 /// Reads `rollout` and the environment's switches.
 pub(super) fn read(mut section: Section<'_>, env: &impl Fn(&str) -> Option<String>) -> Rollout {
-    // Manual is what there is, so the answer itself carries nothing.
-    section.value("advance", (), advance);
     let fits = |text: &str| {
         (1..=SALT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
     };
     let salt = section.value("salt", defaults::SALT.to_owned(), values::text(SALT, fits));
+    let percent = section.value("percent", defaults::PERCENT, values::percent);
+    let stages = stages(&mut section);
+    let (advance, webhook) = climb::read(&mut section, &stages);
     let rollout = Rollout {
-        percent: section.value("percent", defaults::PERCENT, values::percent),
-        stages: stages(&mut section),
+        percent,
+        stages,
+        advance,
+        webhook,
         sticky: section.value("sticky", Sticky::Conversation, sticky),
         salt: Arc::from(salt),
         attempt: section.value(
@@ -139,22 +143,6 @@ pub(super) fn warn_of_deaf_latency(sink: &Sink, rules: &Rules, timeouts: &Timeou
             "no call can be that slow: timeouts.{name} ends it after {shown}, as a failure"
         );
         sink.warning("rollback.latency.above", text);
-    }
-}
-
-fn advance(node: &Node) -> Result<(), Mistake> {
-    match node {
-        Node::Text(text) if text == "manual" => Ok(()),
-        Node::Text(text) if text == "auto" => Err(Mistake::from(
-            "manual; this version does not climb the stages by itself yet, raise rollout.percent",
-        )),
-        Node::Nothing
-        | Node::Bool(_)
-        | Node::Number(_)
-        | Node::Text(_)
-        | Node::List(_)
-        | Node::Map(_)
-        | Node::Tagged => Err(Mistake::from("manual")),
     }
 }
 

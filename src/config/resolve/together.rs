@@ -13,6 +13,7 @@ use super::Draft;
 use super::access::TOKEN;
 use super::access::TOKEN_FILE;
 use super::access::public_listener;
+use super::climb;
 use super::rollout;
 use super::variable;
 use std::net::SocketAddr;
@@ -42,6 +43,7 @@ pub(super) fn check(sink: &Sink, draft: &Draft) {
         sink.warning("admin", text);
     }
     rollout::warn_of_deaf_latency(sink, &draft.rules, &draft.timeouts);
+    climb::check(sink, &draft.rollout, &draft.rules);
     let own: Vec<SocketAddr> = listen.into_iter().chain([draft.admin]).collect();
     if let Some((_, url)) = &draft.original {
         sink.problems(loops("original.url", url, &own));

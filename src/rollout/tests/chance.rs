@@ -64,7 +64,13 @@ fn run(rules: Rules, seed: u64, per_second: f64, phases: &[(u64, f64)]) -> Optio
                 machine.handle(Input::Booking(booking), at);
                 call_ms -= draws.unit().ln() / per_second * 1_000.0;
             }
-            machine.handle(Input::Tick { unix_ms: 0 }, at_ms(edge));
+            machine.handle(
+                Input::Tick {
+                    unix_ms: 0,
+                    held: false,
+                },
+                at_ms(edge),
+            );
             if machine.latched() {
                 return Some(edge / 1_000.0);
             }

@@ -401,7 +401,13 @@ fn drive(history: &History) -> Vec<Said> {
             } else {
                 0
             } {
-                let out = machine.handle(Input::Tick { unix_ms: 0 }, RuleTime(now));
+                let out = machine.handle(
+                    Input::Tick {
+                        unix_ms: 0,
+                        held: false,
+                    },
+                    RuleTime(now),
+                );
                 let fast: Vec<_> = out.iter().map(say).collect();
                 assert_eq!(fast, slow.tick(now), "at {} ms", now - START);
                 said.extend(fast);

@@ -7,6 +7,8 @@ use crate::outcome::CallId;
 use crate::outcome::Class;
 use crate::outcome::RuleTime;
 use crate::outcome::Verdict;
+use crate::rollout::Advance;
+use crate::rollout::Basis;
 use crate::rollout::Command;
 use crate::rollout::Input;
 use crate::rollout::Machine;
@@ -102,6 +104,8 @@ pub(super) fn plan(rules: Rules) -> Plan {
         ceiling: percent(25.0),
         attempt: Attempt(1),
         rules,
+        advance: Advance::Manual,
+        basis: Basis::default(),
     }
 }
 
@@ -139,6 +143,7 @@ impl Rig {
     pub(super) fn tick(&mut self) -> Vec<Transition> {
         self.input(Input::Tick {
             unix_ms: UNIX_MS + self.now,
+            held: false,
         })
     }
 

@@ -171,6 +171,18 @@ pub(super) const STATE: Spec<1> = Spec {
     help: "1 for the rollout's state, 0 for the others.",
 };
 
+pub(super) const STAGE_AGE_SECONDS: Spec<0> = Spec {
+    name: "crossfade_stage_age_seconds",
+    labels: [],
+    help: "How long the stage has been in force; 0: the machine does not climb.",
+};
+
+pub(super) const STAGE_CALLS: Spec<0> = Spec {
+    name: "crossfade_stage_calls",
+    labels: [],
+    help: "Judged Bedrock calls since the stage was entered; 0: the machine does not climb.",
+};
+
 pub(super) const HOLD: Spec<1> = Spec {
     name: "crossfade_hold",
     labels: ["hold"],

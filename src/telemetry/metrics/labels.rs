@@ -152,8 +152,11 @@ pub(super) fn causes() -> impl Iterator<Item = Cause> {
         .chain([Cause::Operator, Cause::StateFile])
 }
 
-pub(super) const STATES: [RolloutState; 3] = [
+pub(super) const STATES: [RolloutState; 6] = [
     RolloutState::Steady,
+    RolloutState::Advancing,
+    RolloutState::Waiting,
+    RolloutState::Paused,
     RolloutState::RolledBack,
     RolloutState::Finished,
 ];
@@ -162,6 +165,9 @@ pub(super) const STATES: [RolloutState; 3] = [
 pub const fn state_name(state: RolloutState) -> &'static str {
     match state {
         RolloutState::Steady => "steady",
+        RolloutState::Advancing => "advancing",
+        RolloutState::Waiting => "waiting",
+        RolloutState::Paused => "paused",
         RolloutState::RolledBack => "rolled_back",
         RolloutState::Finished => "finished",
     }

@@ -16,6 +16,8 @@ pub(super) struct RolloutGauges {
     ceiling: Gauge,
     attempt: IntGauge,
     state: By<RolloutState, IntGauge>,
+    stage_age: Gauge,
+    stage_calls: IntGauge,
     hold: By<Hold, IntGauge>,
     clock: By<RuleName, Gauge>,
     value: By<RuleName, Gauge>,
@@ -38,6 +40,8 @@ impl RolloutGauges {
                 &catalogue::STATE,
                 STATES.into_iter().map(|state| (state, [state_name(state)])),
             ),
+            stage_age: new.float_gauge(&catalogue::STAGE_AGE_SECONDS),
+            stage_calls: new.gauge(&catalogue::STAGE_CALLS),
             hold: new.gauges(
                 &catalogue::HOLD,
                 Hold::ALL.into_iter().map(|hold| (hold, [hold.name()])),
@@ -66,6 +70,12 @@ impl RolloutGauges {
         self.ceiling.set(percent(report.ceiling));
         self.attempt.set(as_gauge(snapshot.attempt.0));
         self.state.one_hot(|state| state == report.state);
+        let stage = report.stage.as_ref();
+        let age_ms = stage.map_or(0, |stage| stage.age_ms);
+        self.stage_age
+            .set(Duration::from_millis(age_ms).as_secs_f64());
+        self.stage_calls
+            .set(as_gauge(stage.map_or(0, |stage| stage.judged)));
         self.hold.one_hot(|hold| snapshot.holds.contains(hold));
         for rule in &report.rules {
             self.clock.with(rule.name, |gauge| {
