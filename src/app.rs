@@ -7,7 +7,7 @@ use crate::clock::{self, RuleClock};
 use crate::config::problems::Problems;
 use crate::config::secret::Secret;
 use crate::config::watch;
-use crate::controller::{self, Controller, Handle};
+use crate::controller::{self, Ask, Controller, Handle};
 use crate::drain::{Drain, Phase};
 use crate::proxy::Shared;
 use crate::server::{self, Listener};
@@ -16,6 +16,7 @@ use crate::telemetry::events::Process;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::bedrock::Bedrock;
 use crate::upstream::credentials::{Keyring, Source};
+use crate::upstream::gate;
 use crate::upstream::transport::Transport;
 use crate::{admin, telemetry};
 use aws_credential_types::Credentials;
@@ -148,6 +149,7 @@ impl App {
         let listen = listener.address();
 
         let (changed, updates) = mpsc::channel(1);
+        let (questions, asked) = mpsc::channel(1);
         let Controller {
             handle,
             bookings,
@@ -157,6 +159,7 @@ impl App {
             require_state,
             clock: clock.clone(),
             updates,
+            questions,
             metrics: Arc::clone(&metrics),
         });
         let watching = tokio::spawn(async move {
@@ -166,6 +169,7 @@ impl App {
 
         let drain = Arc::new(Drain::default());
         let transport = Transport::new(config.timeouts.connect);
+        let gatekeeping = tokio::spawn(keep_gate(transport.clone(), asked));
         let source = source(credentials, &env);
         let region = config.bedrock.region.clone();
         let keyring = Keyring::start(source, region, Arc::clone(&metrics));
@@ -204,7 +208,7 @@ impl App {
             controller: handle,
             controller_task: task,
             serving,
-            others: vec![watching, administering],
+            others: vec![watching, administering, gatekeeping],
             drain,
             listen,
             admin: admin_address,
@@ -359,6 +363,20 @@ async fn serve(options: Options, metrics: Arc<Metrics>) -> ExitCode {
     };
     Process::Stopped { finished }.emit(&metrics);
     ExitCode::SUCCESS
+}
+
+/// Puts the rollout's questions to the webhook gate, one at a time.
+async fn keep_gate(transport: Transport, mut asked: mpsc::Receiver<Ask>) {
+    while let Some(Ask {
+        question,
+        webhook,
+        reply,
+    }) = asked.recv().await
+    {
+        let answer = gate::ask(&transport, &webhook, &question).await;
+        // An error says that the controller is gone.
+        let _ = reply.send((question.id, answer)).await;
+    }
 }
 
 /// A variable of the environment; none if it is no text.

@@ -13,15 +13,16 @@
 //! reading its queues. Who may give a command is decided by `admin`, who goes to Bedrock by `split`.
 
 use crate::clock::RuleClock;
-use crate::config::watch;
+use crate::config::{Webhook, watch};
 use crate::outcome::{Attempt, Booking};
-use crate::rollout::{self, Machine, Record};
+use crate::rollout::{self, GateAnswer, Machine, Question, QuestionId, Record};
 use crate::snapshot::{Files, Hold, Holds, Share, Snapshot};
 use crate::split::Percent;
 use crate::state::StateStore;
 use crate::state::start::Start;
 use crate::telemetry::metrics::Metrics;
 use arc_swap::ArcSwap;
+use gate::Gate;
 use saved::Saved;
 use serde::Serialize;
 use standing::{State, plan};
@@ -34,6 +35,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+mod edits;
+mod gate;
 mod saved;
 mod standing;
 mod task;
@@ -62,6 +65,9 @@ const SWEEP: Duration = Duration::from_millis(100);
 /// Commands that wait; people give few.
 const COMMANDS: usize = 16;
 
+/// Answers of the gate that wait; one question stands at a time.
+const ANSWERS: usize = 4;
+
 /// What the controller is given.
 #[derive(Debug)]
 pub struct Setup {
@@ -73,8 +79,21 @@ pub struct Setup {
     pub clock: RuleClock,
     /// What the watcher tells.
     pub updates: mpsc::Receiver<watch::Event>,
+    /// Where questions for the webhook gate go. A question that finds no room is put again.
+    pub questions: mpsc::Sender<Ask>,
     /// Where the rollout is counted and shown.
     pub metrics: Arc<Metrics>,
+}
+
+/// A question for the webhook gate, and where its answer goes.
+#[derive(Debug)]
+pub struct Ask {
+    /// What to ask.
+    pub question: Question,
+    /// Whom.
+    pub webhook: Webhook,
+    /// For the answer, with the question's number.
+    pub reply: mpsc::Sender<(QuestionId, GateAnswer)>,
 }
 
 /// A running controller.
@@ -97,6 +116,7 @@ pub fn start(setup: Setup) -> Controller {
         require_state,
         clock,
         updates,
+        questions,
         metrics,
     } = setup;
     let Start {
@@ -133,6 +153,7 @@ pub fn start(setup: Setup) -> Controller {
         reported: None,
         unreported: Vec::new(),
         waiting: Vec::new(),
+        in_force: Percent::ZERO,
         alarm: None,
         share_before: Share::default(),
         beats: Vec::new(),
@@ -151,6 +172,7 @@ pub fn start(setup: Setup) -> Controller {
     let ticker = clock.ticker();
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (answer, answers) = mpsc::channel(ANSWERS);
     let out = snapshot;
     let mut task = Task {
         clock,
@@ -162,6 +184,12 @@ pub fn start(setup: Setup) -> Controller {
         sweep,
         requests: requested,
         updates,
+        gate: Gate {
+            questions,
+            answer,
+            answers,
+            asked: None,
+        },
         state,
     };
     task.announce_config();
@@ -253,6 +281,8 @@ pub enum Refusal {
         /// What the system says.
         problem: String,
     },
+    /// Not done: the state file has not been read yet, so nobody knows what holds.
+    StateUnread,
     /// The process is stopping.
     Stopping,
 }
@@ -267,6 +297,7 @@ impl Refusal {
             Self::StateLocked => "state_locked",
             Self::NotSaved { .. } => "not_saved",
             Self::StateFailing { .. } => "state_failing",
+            Self::StateUnread => "state_unread",
             Self::Stopping => "stopping",
         }
     }
@@ -296,6 +327,10 @@ impl fmt::Display for Refusal {
                 f,
                 "The state file cannot be written ({problem}), and nothing goes to Bedrock until \
                  it can. It is tried again every second; repeat the command then."
+            ),
+            Self::StateUnread => f.write_str(
+                "The state file has not been read yet, and nothing goes to Bedrock until it is; \
+                 repeat the command then.",
             ),
             Self::Stopping => f.write_str("The process is stopping; nothing goes to Bedrock."),
         }

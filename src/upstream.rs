@@ -2,7 +2,8 @@
 //!
 //! Both arms go over one [`transport`]: one pool, one way to connect, one way to cancel (dropping
 //! the answer). [`original`] forwards what the app sent; [`bedrock`] signs a Converse body and
-//! reads the answer as events. Nothing is retried here: failover is the retry, and `proxy` does it.
+//! reads the answer as events. [`gate`] asks whoever guards the next stage, and is no part of a
+//! call. Nothing is retried here: failover is the retry, and `proxy` does it.
 
 use crate::converse;
 use crate::outcome::{Class, Fault};
@@ -12,6 +13,7 @@ pub(crate) mod bedrock;
 pub(crate) mod body;
 pub(crate) mod credentials;
 pub(crate) mod frames;
+pub(crate) mod gate;
 pub(crate) mod original;
 mod resolve;
 mod signature;

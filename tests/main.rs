@@ -20,6 +20,8 @@ mod odd;
 mod failing;
 // Rules, latch, attempts: through real listeners, with the rule clock stepped.
 mod rollback;
+// `advance: auto`: stages, gates, pauses, through real listeners and the command line.
+mod climbing;
 // Editing rollout.yaml while calls run.
 mod reload;
 // SIGTERM's phases.

@@ -93,15 +93,25 @@ async fn a_file_with_a_mistake_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn automatic_advance_is_refused_until_it_is_built() {
-    let mut world = World::at(100).await;
+async fn a_switch_to_auto_goes_on_from_the_share_in_force() {
+    let mut world = World::at(60).await;
+    world.wait_for(|now| !now.percent.is_zero()).await;
     world.write_config("rollout: { percent: 100, advance: auto }\n");
-    let now = world.wait_for(|now| !now.files.problems.is_empty()).await;
-    assert!(
-        now.files.problems.join("\n").contains("rollout.advance"),
-        "{:?}",
-        now.files.problems
+    let now = world.wait_for(|now| now.files.generation == 2).await;
+    assert_eq!(now.percent.to_string(), "60", "nothing jumps");
+    let stage = now.report.stage.as_ref().expect("it climbs");
+    assert_eq!(
+        stage.next.map(|next| next.to_string()).as_deref(),
+        Some("75")
     );
+    // The ceiling lowers at once and raises nothing.
+    world.write_config("rollout: { percent: 30, advance: auto }\n");
+    world
+        .wait_for(|now| now.percent.basis_points() == 3_000)
+        .await;
+    world.write_config("rollout: { percent: 100, advance: auto }\n");
+    let now = world.wait_for(|now| now.files.generation == 4).await;
+    assert_eq!(now.percent.to_string(), "30");
 }
 
 #[tokio::test]

@@ -177,9 +177,10 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::ReasonMissing | Refusal::TooLong => StatusCode::BAD_REQUEST,
         Refusal::Rollout(_) | Refusal::StateLocked => StatusCode::CONFLICT,
-        Refusal::NotSaved { .. } | Refusal::StateFailing { .. } | Refusal::Stopping => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Refusal::NotSaved { .. }
+        | Refusal::StateFailing { .. }
+        | Refusal::StateUnread
+        | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -76,6 +76,7 @@ impl Bench {
             require_state: false,
             clock,
             updates,
+            questions: mpsc::channel(1).0,
             metrics: Arc::clone(&metrics),
         });
         stepper.advance(1_000).await;

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::config::Dialect;
 use crate::config::Mapping;
 use crate::config::problems::Problems;
+use crate::rollout::Advance;
 use crate::rollout::plan::Fast;
 use crate::rollout::plan::Rules;
 use humantime::format_duration;
@@ -135,7 +136,15 @@ fn share(config: &Config) -> String {
         (false, Some(_) | None) => String::new(),
     };
     let share = rollout.ceiling();
-    format!("{share} % of the eligible calls go to Bedrock unless a rollback holds{why}")
+    match rollout.advance {
+        Advance::Manual => {
+            format!("{share} % of the eligible calls go to Bedrock unless a rollback holds{why}")
+        }
+        Advance::Auto(_) => format!(
+            "the eligible calls go to Bedrock stage by stage, up to {share} %, unless a rollback \
+             holds{why}"
+        ),
+    }
 }
 
 fn original(config: &Config) -> String {
@@ -243,6 +252,10 @@ fn effect(config: &Config) -> Value {
         "use_aws_percent": rollout.switches.use_aws_percent,
         "attempt": rollout.attempt,
         "stages": rollout.stages,
+        "advance": match rollout.advance {
+            Advance::Manual => "manual",
+            Advance::Auto(_) => "auto",
+        },
         "sticky": rollout.sticky.to_string(),
         "listen": config.listen.to_string(),
         "admin": config.admin.to_string(),

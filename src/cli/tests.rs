@@ -21,6 +21,8 @@ fn bad_usage_is_told_from_help() {
         (&["run", "--nonsense"], false),
         (&["rollback"], false),
         (&["rollback", "--reason", ""], false),
+        (&["advance", "--force"], false),
+        (&["pause", "--force", "--reason", "x"], false),
         (&["status", "--admin", "ftp://127.0.0.1"], false),
         (
             &["status", "--admin", "127.0.0.1:1", "--config", "a.yaml"],
@@ -47,6 +49,10 @@ fn the_usual_commands_are_understood() {
         &["status", "--json"],
         &["status", "--admin", "http://127.0.0.1:8788"],
         &["rollback", "--reason", "throttled"],
+        &["pause", "--reason", "let me look"],
+        &["resume", "--reason", "looked", "--json"],
+        &["advance", "--reason", "approved"],
+        &["advance", "--reason", "we know", "--force"],
         &[
             "rearm",
             "--reason",

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::resolve::load;
+use crate::rollout::Gate;
 use crate::rollout::plan::Errors;
 use crate::rollout::plan::Fast;
 use crate::rollout::plan::Latency;
@@ -218,6 +219,50 @@ fn what_the_example_comments_out_is_accepted_too() {
     assert!(config.rollout.allow_override);
     assert_eq!(config.hosts, ["crossfade"]);
     assert_eq!(config.callers, Some(vec![[0xab; 32]]));
+}
+
+#[test]
+fn the_climb_is_read_and_fits_the_rules() {
+    let config = valid(
+        "rollout: { percent: 50, advance: auto, bake: 40m, final_bake: 2h, min_calls: 200, \
+         error_bound: 1.5%, gates: [manual, { webhook: 'https://ops.example/may/we', timeout: 5s }] }",
+    );
+    let Advance::Auto(climb) = &config.rollout.advance else {
+        panic!("manual");
+    };
+    assert_eq!((climb.bake_ms, climb.final_bake_ms), (2_400_000, 7_200_000));
+    assert_eq!(
+        (climb.min_calls, climb.error_bound.basis_points()),
+        (200, 150)
+    );
+    assert_eq!(climb.gates, [Gate::Manual, Gate::Webhook]);
+    assert_eq!(climb.stages, config.rollout.stages);
+    let webhook = config.rollout.webhook.expect("a webhook");
+    assert_eq!(webhook.url, "https://ops.example/may/we");
+    assert_eq!(webhook.timeout, Duration::from_secs(5));
+    check(
+        "rollout: { advance: auto, bake: 19m, final_bake: 1h }\nrollback: { severe: { over: 1h } }\n",
+        &[
+            "rollout.bake: found 19m; accepted: at least 2h, twice rollback.severe.over, so that \
+             the rule can act within a stage",
+            "rollout.final_bake: found 1h; accepted: at least 2h, twice rollback.severe.over, so \
+             that the rule can act within a stage",
+        ],
+    );
+    // Nobody bakes with `manual`.
+    valid("rollout: { bake: 1m }");
+    check(
+        "rollout: { gates: [webhook, { webhook: ftp://a }, manual, manual, { webhook: http://a, retry: 1 }] }",
+        &[
+            "rollout.gates[0]: found \"webhook\"; accepted: manual, or { webhook: https://… }, with \
+             a timeout if 10s do not fit",
+            "rollout.gates[1].webhook: found \"ftp://a\"; accepted: http:// or https:// with a host, \
+             such as https://api.openai.com",
+            "rollout.gates: found manual twice; accepted: each gate once",
+            "rollout.gates: found webhook twice; accepted: each gate once",
+            "rollout.gates[4].retry: found an unknown key; accepted: the keys timeout, webhook",
+        ],
+    );
 }
 
 #[test]

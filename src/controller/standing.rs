@@ -30,6 +30,8 @@ pub(super) struct State {
     pub(super) unreported: Vec<Transition>,
     /// Commands that wait for the same.
     pub(super) waiting: Vec<Waiting>,
+    /// The share that was last published.
+    pub(super) in_force: Percent,
     /// The problem that was last reported.
     pub(super) alarm: Option<String>,
     /// The split's counters when the percentage last changed.
@@ -53,14 +55,14 @@ pub(super) struct Stopping(pub(super) Option<oneshot::Sender<()>>);
 
 impl State {
     /// The share in force: the rollout's, or 0 while anything holds it. A stage that was climbed
-    /// is in force when it is on disk; until then the one that is there.
+    /// is in force when it is on disk; until then what was.
     pub(super) fn effective(&self) -> Percent {
         if !self.holds.is_empty() {
             return Percent::ZERO;
         }
         let percent = self.machine.percent();
         match self.machine.record().progress {
-            Some(_) => percent.min(self.saved.climbed()),
+            Some(_) => percent.min(self.saved.climbed().max(self.in_force)),
             None => percent,
         }
     }
@@ -116,6 +118,9 @@ impl State {
     pub(super) fn refuses(&self, verb: Verb) -> Option<Refusal> {
         if self.saved.ownership() == Ownership::Theirs {
             return Some(Refusal::StateLocked);
+        }
+        if self.saved.ownership() == Ownership::Unknown && verb != Verb::Rollback {
+            return Some(Refusal::StateUnread);
         }
         match (verb, self.saved.problem()) {
             (Verb::Rearm | Verb::Resume | Verb::Advance { .. }, Some(problem)) => {

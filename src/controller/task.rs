@@ -1,13 +1,13 @@
 //! The task: what it does with each thing that comes in, and the order of effect, disk, report.
 
+use super::gate::Gate;
 use super::saved::{Done, Ownership};
 use super::standing::{State, Stopping, Waiting, plan};
 use super::{Applied, Command, Refusal, Request, Verb};
 use crate::clock::{Beat, RuleClock, Ticker, unix_ms};
-use crate::config::Config;
-use crate::config::watch::{Event, Loaded};
+use crate::config::watch::Event;
 use crate::outcome::{Attempt, Booking};
-use crate::rollout::{self, Input, Machine, Record, Transition};
+use crate::rollout::{self, GateAnswer, Input, Machine, QuestionId, Record, Transition};
 use crate::snapshot::{Hold, Snapshot};
 use crate::state::Found;
 use crate::telemetry::events::Control;
@@ -32,6 +32,7 @@ pub(super) struct Task {
     pub(super) sweep: Interval,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) updates: mpsc::Receiver<Event>,
+    pub(super) gate: Gate,
     pub(super) state: State,
 }
 
@@ -41,6 +42,7 @@ enum Came {
     Done(Done),
     Request(Option<Request>),
     Update(Event),
+    Answer(QuestionId, GateAnswer),
     Beat(Beat),
     Sweep,
 }
@@ -62,6 +64,9 @@ impl Task {
                     Came::Request(request)
                 }
                 Some(event) = self.updates.recv() => Came::Update(event),
+                Some((question, answer)) = self.gate.answers.recv() => {
+                    Came::Answer(question, answer)
+                }
                 beat = self.ticker.beat() => Came::Beat(beat),
                 _ = self.sweep.tick() => Came::Sweep,
             };
@@ -98,6 +103,10 @@ impl Task {
                 self.update(event);
                 self.settle(true);
             }
+            Came::Answer(question, answer) => {
+                self.input(Input::Gate { question, answer });
+                self.settle(true);
+            }
             Came::Beat(beat) => {
                 self.beat(beat);
                 self.settle(true);
@@ -112,7 +121,7 @@ impl Task {
 
     /// Gives the machine one input; what must be on disk first waits, the rest is reported.
     /// Tells whether anything changed.
-    fn input(&mut self, input: Input) -> bool {
+    pub(super) fn input(&mut self, input: Input) -> bool {
         let transitions = self.state.machine.handle(input, self.clock.now());
         let changed = !transitions.is_empty();
         for transition in transitions {
@@ -147,6 +156,7 @@ impl Task {
             self.sweep();
             let (unix_ms, held) = (unix_ms(), self.state.held());
             self.input(Input::Tick { unix_ms, held });
+            self.ask_gate();
             self.state.saved.look();
         }
         self.state.beats.push(beat);
@@ -236,74 +246,11 @@ impl Task {
         let _ = reply.send(Err(refusal));
     }
 
-    fn update(&mut self, event: Event) {
-        match event {
-            Event::Changed(loaded) => {
-                let Loaded { text, hash, result } = *loaded;
-                let current = Arc::clone(&self.state.config);
-                let follow = |new: Config| {
-                    let restart_needed = current.restart_needed(&new);
-                    new.keeping(&current).map(|config| (config, restart_needed))
-                };
-                match result.and_then(follow) {
-                    Ok((config, restart_needed)) => {
-                        self.state.files.hash = hash.to_string();
-                        self.state.files.restart_needed = restart_needed;
-                        self.accept(config, text.into());
-                    }
-                    Err(problems) => self.refused(problems.lines()),
-                }
-            }
-            Event::Unreadable(problems) => self.refused(problems.lines()),
-        }
-    }
-
-    fn accept(&mut self, config: Config, text: Arc<str>) {
-        let state = &mut self.state;
-        state.files.generation += 1;
-        state.files.problems.clear();
-        state.files.warnings = config.warnings.iter().map(ToString::to_string).collect();
-        state.saved.copy(text);
-        let plan = plan(&config);
-        state.config = Arc::new(config);
-        self.announce_config();
-        self.hold(Hold::ConfigRefused, false);
-        self.hold_by_switch();
-        self.input(Input::Plan(plan));
-    }
-
-    /// Reports the configuration in force.
-    pub(super) fn announce_config(&self) {
-        let files = &self.state.files;
-        Control::ConfigAccepted {
-            generation: files.generation,
-            hash: &files.hash,
-            restart_needed: &files.restart_needed,
-            warnings: &files.warnings,
-        }
-        .emit(&self.metrics);
-    }
-
-    /// The file as it is now cannot be used; what is in force stays.
-    pub(super) fn refused(&mut self, problems: Vec<String>) {
-        Control::ConfigRefused {
-            problems: &problems,
-        }
-        .emit(&self.metrics);
-        self.state.files.problems = problems;
-    }
-
     /// Puts a hold in force or ends it, and reports the change.
     pub(super) fn hold(&mut self, hold: Hold, on: bool) {
         if self.state.holds.set(hold, on) {
             Control::Hold { hold, on }.emit(&self.metrics);
         }
-    }
-
-    /// Follows `FORCE_OPENAI_PROVIDER`.
-    pub(super) fn hold_by_switch(&mut self) {
-        let on = self.state.config.rollout.switches.force_original;
-        self.hold(Hold::ForceOriginal, on);
     }
 
     fn job_done(&mut self, done: Done) {
@@ -352,6 +299,8 @@ impl Task {
         if self.state.machine.latched() {
             self.input(Input::Record(record));
         } else {
+            // What was said of the machine that stood in for this one is void.
+            self.state.unreported.clear();
             let plan = plan(&self.state.config);
             self.state.machine = Machine::new(plan, record, self.clock.now());
             // A higher attempt in the configuration acts at the first input.
@@ -422,6 +371,7 @@ impl Task {
             state.files.percent_since_unix_ms = unix_ms();
             state.share_before = share;
         }
+        state.in_force = percent;
         state.files.share = share.since(state.share_before);
         state.files.state_problem = state.saved.problem().map(str::to_owned);
         state.files.unsaved = state.unsaved();

@@ -60,6 +60,7 @@ impl Bench {
             require_state: false,
             clock: clock.clone(),
             updates: updated,
+            questions: mpsc::channel(1).0,
             metrics: Arc::clone(&metrics),
         });
         Self {

@@ -142,7 +142,8 @@ pub(super) fn waits(
         .window
         .ratio(edge, BUCKETS, Signal::Failures)
         .of;
-    let recent = (recent < ENOUGH_CALLS).then_some(Wait::Recent {
+    // Said only where it is all that is missing of the calls.
+    let recent = (quality.is_none() && recent < ENOUGH_CALLS).then_some(Wait::Recent {
         judged: recent,
         needed: ENOUGH_CALLS,
     });

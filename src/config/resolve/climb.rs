@@ -109,7 +109,11 @@ enum Entry {
 
 fn gates(section: &mut Section<'_>) -> (Vec<Gate>, Option<Webhook>) {
     let (sink, path) = (section.sink(), section.path("gates"));
-    let entries = list(section, "gates", GATES, |node| entry(sink, &path, node));
+    let at = std::cell::Cell::new(0_usize);
+    let entries = list(section, "gates", GATES, |node| {
+        let number = at.replace(at.get() + 1);
+        entry(sink, format!("{path}[{number}]"), node)
+    });
     let mut gates = Vec::new();
     let mut webhook = None;
     for entry in entries.unwrap_or_default() {
@@ -130,7 +134,7 @@ fn gates(section: &mut Section<'_>) -> (Vec<Gate>, Option<Webhook>) {
     (gates, webhook)
 }
 
-fn entry(sink: &Sink, path: &str, node: &Node) -> Result<Entry, Mistake> {
+fn entry(sink: &Sink, path: String, node: &Node) -> Result<Entry, Mistake> {
     let map = match node {
         Node::Text(text) if text == Gate::Manual.name() => return Ok(Entry::Manual),
         Node::Map(map) if map.value("webhook").is_some() => map,
@@ -142,7 +146,7 @@ fn entry(sink: &Sink, path: &str, node: &Node) -> Result<Entry, Mistake> {
         | Node::Map(_)
         | Node::Tagged => return Err(Mistake::from(GATE)),
     };
-    let mut keys = Section::of(sink, path.to_owned(), Some(map));
+    let mut keys = Section::of(sink, path, Some(map));
     let url = keys.optional("webhook", url);
     let timeout = keys.value(
         "timeout",

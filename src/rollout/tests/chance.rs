@@ -16,7 +16,7 @@ use crate::rollout::plan::Rules;
 use std::sync::Arc;
 
 /// A small generator (splitmix64): the same numbers on every machine.
-struct Draws(u64);
+pub(super) struct Draws(pub(super) u64);
 
 impl Draws {
     fn next(&mut self) -> u64 {
@@ -28,7 +28,7 @@ impl Draws {
     }
 
     /// Uniform above 0, up to 1.
-    fn unit(&mut self) -> f64 {
+    pub(super) fn unit(&mut self) -> f64 {
         ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
     }
 }

@@ -9,11 +9,13 @@ use crate::outcome::RuleTime;
 use crate::outcome::Verdict;
 use crate::rollout::Advance;
 use crate::rollout::Basis;
+use crate::rollout::Climb;
 use crate::rollout::Command;
 use crate::rollout::Input;
 use crate::rollout::Machine;
 use crate::rollout::Plan;
 use crate::rollout::Record;
+use crate::rollout::Report;
 use crate::rollout::Rollback;
 use crate::rollout::RuleName;
 use crate::rollout::RuleReport;
@@ -109,6 +111,32 @@ pub(super) fn plan(rules: Rules) -> Plan {
     }
 }
 
+/// The plan of a machine that climbs as the configuration has it by default, up to `ceiling`.
+pub(super) fn auto(ceiling: f64) -> Plan {
+    let stages = [5.0, 10.0, 25.0, 50.0, 75.0, 100.0].map(percent).into();
+    let climb = Climb {
+        stages,
+        bake_ms: 30 * MINUTE,
+        final_bake_ms: 24 * 60 * MINUTE,
+        min_calls: 500,
+        error_bound: percent(2.0),
+        gates: Vec::new(),
+    };
+    Plan {
+        ceiling: percent(ceiling),
+        advance: Advance::Auto(climb),
+        ..plan(defaults())
+    }
+}
+
+/// Edits how a plan climbs.
+pub(super) fn climb_of(plan: &mut Plan) -> &mut Climb {
+    match &mut plan.advance {
+        Advance::Auto(climb) => climb,
+        Advance::Manual => panic!("nobody climbs"),
+    }
+}
+
 /// A machine on a clock that the test moves; ticks come at every edge.
 pub(super) struct Rig {
     pub(super) machine: Machine,
@@ -122,7 +150,10 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(rules: Rules) -> Self {
-        let plan = plan(rules);
+        Self::with(plan(rules))
+    }
+
+    pub(super) fn with(plan: Plan) -> Self {
         let machine = Machine::new(plan.clone(), Record::first(Attempt(1)), RuleTime(START));
         Self {
             machine,
@@ -238,6 +269,43 @@ impl Rig {
             actor,
             at_unix_ms: UNIX_MS,
         }))
+    }
+
+    pub(super) fn pause(&mut self) -> Vec<Transition> {
+        let (reason, actor) = ("let me look".to_owned(), "ops".to_owned());
+        self.input(Input::Command(Command::Pause {
+            reason,
+            actor,
+            at_unix_ms: UNIX_MS,
+        }))
+    }
+
+    pub(super) fn resume(&mut self) -> Vec<Transition> {
+        let (reason, actor) = ("looked".to_owned(), "ops".to_owned());
+        self.input(Input::Command(Command::Resume {
+            reason,
+            actor,
+            at_unix_ms: UNIX_MS,
+        }))
+    }
+
+    pub(super) fn advance(&mut self, force: bool) -> Vec<Transition> {
+        let (reason, actor) = ("looks good".to_owned(), "ops".to_owned());
+        self.input(Input::Command(Command::Advance {
+            reason,
+            actor,
+            at_unix_ms: UNIX_MS,
+            force,
+        }))
+    }
+
+    pub(super) fn report(&self) -> Report {
+        self.machine.report(RuleTime(START + self.now))
+    }
+
+    /// The share in force, in percent.
+    pub(super) fn share(&self) -> String {
+        self.machine.percent().to_string()
     }
 
     /// A new process on what the old one persisted.

@@ -11,6 +11,7 @@ use crate::rollout::StageCalls;
 use crate::rollout::promotion::Said;
 use crate::rollout::promotion::Wait;
 use crate::rollout::words;
+use crate::split::Percent;
 use std::fmt;
 
 impl fmt::Display for Transition {
@@ -169,6 +170,9 @@ impl fmt::Display for Refusal {
                 "Paused by {}: {}. Use `crossfade resume --reason …` first",
                 by.actor, by.reason
             ),
+            Self::AtCeiling {
+                percent: Percent::ALL,
+            } => f.write_str("There is no stage above 100 %: what is left is the final bake, which ends by itself"),
             Self::AtCeiling { percent } => write!(
                 f,
                 "The ceiling of {percent} % is reached: raise `rollout.percent` to go on"
