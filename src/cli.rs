@@ -25,6 +25,7 @@ pub mod check;
 mod client;
 mod commands;
 mod explain;
+mod simulate;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ Exit codes:
   0    done
   1    refused or failed; the message says what to do instead
   64   bad usage
+  65   the trace cannot be read
   69   no sidecar answers
   78   the configuration is refused
   130  the demo was interrupted";
@@ -69,6 +71,8 @@ enum Command {
     Check(Check),
     /// Show what Bedrock would be sent for a request, or why the call stays.
     Explain(Explain),
+    // Its words are beside its arguments.
+    Simulate(Box<simulate::Simulate>),
     /// Say how the rollout stands.
     Status(Ask),
     /// Take every call back to the original, until `rearm`.
@@ -232,6 +236,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(check::exit_code(&result))
         }
         Command::Explain(explain) => explained(explain),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Status(ask) => finish(block_on(commands::status(&ask))),
         Command::Rollback(act) => finish(block_on(commands::act(Verb::Rollback, &act))),
         Command::Rearm(act) => finish(block_on(commands::act(Verb::Rearm, &act))),

@@ -25,7 +25,7 @@ use arc_swap::ArcSwap;
 use gate::Gate;
 use saved::Saved;
 use serde::Serialize;
-use standing::{State, plan};
+use standing::State;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,8 @@ use tokio::sync::watch as watch_channel;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
+
+pub(crate) use standing::plan;
 
 mod edits;
 mod gate;

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["openai", "converse", "split", "outcome"],
     &["translate", "rollout"],
-    &["clock", "config", "snapshot", "telemetry", "drain"],
+    &["clock", "config", "snapshot", "telemetry", "drain", "page"],
     &["upstream", "controller", "state"],
     &["proxy"],
     &["server", "admin"],
-    &["app", "cli", "demo", "fuzz"],
+    &["app", "cli", "demo", "simulate", "fuzz"],
 ];
 
 /// What a module may use of its own layer.
@@ -23,7 +23,7 @@ const MORE: &[(&str, &[&str])] = &[
     ("config", &["clock"]),
     ("controller", &["state"]),
     ("app", &["cli"]),
-    ("cli", &["app", "demo"]),
+    ("cli", &["app", "demo", "simulate"]),
     ("fuzz", &["demo"]),
 ];
 

@@ -23,6 +23,9 @@ fn bad_usage_is_told_from_help() {
         (&["rollback", "--reason", ""], false),
         (&["advance", "--force"], false),
         (&["pause", "--force", "--reason", "x"], false),
+        (&["simulate", "trace.jsonl", "--rate", "10"], false),
+        (&["simulate", "--error-rate", "5"], false),
+        (&["simulate", "--bursts", "1h/15s"], false),
         (&["status", "--admin", "ftp://127.0.0.1"], false),
         (
             &["status", "--admin", "127.0.0.1:1", "--config", "a.yaml"],
@@ -46,6 +49,20 @@ fn the_usual_commands_are_understood() {
         &["check", "a.yaml", "--json"],
         &["explain", "request.json"],
         &["explain", "-", "--as", "azure", "--model", "d", "--json"],
+        &["simulate", "trace.jsonl", "--json"],
+        &["simulate", "-", "--percent", "25", "--html", "a.html"],
+        &["simulate"],
+        &[
+            "simulate",
+            "--rate",
+            "2.5",
+            "--error-rate",
+            "0.05",
+            "--onset",
+            "600",
+            "--bursts",
+            "15s/1h",
+        ],
         &["status", "--json"],
         &["status", "--admin", "http://127.0.0.1:8788"],
         &["rollback", "--reason", "throttled"],
@@ -69,7 +86,15 @@ fn the_usual_commands_are_understood() {
 #[test]
 fn help_names_every_exit_code() {
     let help = parse(&["--help"]).expect_err("help").to_string();
-    for code in [0, EXIT_FAILED, EXIT_USAGE, EXIT_UNAVAILABLE, 78, 130] {
+    for code in [
+        0,
+        EXIT_FAILED,
+        EXIT_USAGE,
+        simulate::EXIT_DATA,
+        EXIT_UNAVAILABLE,
+        78,
+        130,
+    ] {
         assert!(
             help.contains(&format!("\n  {code:<4} ")),
             "{code} in {help}"

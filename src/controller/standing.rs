@@ -153,7 +153,7 @@ impl State {
 }
 
 /// What the rollout core has to know of a configuration.
-pub(super) fn plan(config: &Config) -> Plan {
+pub(crate) fn plan(config: &Config) -> Plan {
     let models = &config.bedrock.models;
     Plan {
         // `FORCE_OPENAI_PROVIDER` is a hold: it ends without having moved anything.
