@@ -9,8 +9,12 @@ use crate::config::secret::Secret;
 use crate::config::watch;
 use crate::controller::{self, Ask, Controller, Handle};
 use crate::drain::{Drain, Phase};
+use crate::journal;
+use crate::notify;
 use crate::proxy::Shared;
 use crate::server::{self, Listener};
+use crate::snapshot::Board;
+use crate::state::StateStore;
 use crate::state::start::start as read_start;
 use crate::telemetry::events::Process;
 use crate::telemetry::metrics::Metrics;
@@ -99,6 +103,8 @@ pub struct App {
     controller_task: JoinHandle<()>,
     serving: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
+    /// The journal and the messenger: they end when the controller has told them the last.
+    records: [JoinHandle<()>; 2],
     drain: Arc<Drain>,
     listen: Option<SocketAddr>,
     admin: SocketAddr,
@@ -148,6 +154,16 @@ impl App {
         let admin_address = admin_address.map_err(bind("admin", config.admin.to_string()))?;
         let listen = listener.address();
 
+        let board = Arc::new(Board::default());
+        let (posts, posted) = mpsc::channel(POSTS);
+        let state = config.state.clone();
+        let (journal, journal_task) = journal::start(
+            state.clone(),
+            Arc::clone(&metrics),
+            Arc::clone(&board),
+            posts,
+        );
+
         let (changed, updates) = mpsc::channel(1);
         let (questions, asked) = mpsc::channel(1);
         let Controller {
@@ -161,7 +177,15 @@ impl App {
             updates,
             questions,
             metrics: Arc::clone(&metrics),
+            journal,
         });
+        let telling = tokio::spawn(notify::run(notify::Setup {
+            snapshot: handle.shared(),
+            outbox: StateStore::new(state).outbox_path(),
+            posts: posted,
+            metrics: Arc::clone(&metrics),
+            board,
+        }));
         let watching = tokio::spawn(async move {
             let mut watch = watch::Watch::new(config_path, ask, known);
             while changed.send(watch.next().await).await.is_ok() {}
@@ -209,6 +233,7 @@ impl App {
             controller_task: task,
             serving,
             others: vec![watching, administering, gatekeeping],
+            records: [journal_task, telling],
             drain,
             listen,
             admin: admin_address,
@@ -258,6 +283,9 @@ impl App {
             self.controller.stop().await;
             // A panic of the task has been logged; there is nothing left to stop then.
             let _ = self.controller_task.await;
+            for task in self.records {
+                let _ = task.await;
+            }
         };
         // A disk that hangs does not keep a process from ending.
         let _ = tokio::time::timeout(STOP, stopped).await;
@@ -400,6 +428,9 @@ const EXIT_FAILED: u8 = 1;
 
 /// The configuration is refused (`EX_CONFIG`).
 const EXIT_CONFIG: u8 = 78;
+
+/// Lines of the journal that wait for the messenger.
+const POSTS: usize = 1_024;
 
 /// How long the controller may take to write what it was told last.
 const STOP: Duration = Duration::from_secs(5);

@@ -25,6 +25,7 @@ pub mod check;
 mod client;
 mod commands;
 mod explain;
+mod history;
 mod simulate;
 
 #[cfg(test)]
@@ -75,6 +76,8 @@ enum Command {
     Simulate(Box<simulate::Simulate>),
     /// Say how the rollout stands.
     Status(Ask),
+    // Its words are beside its arguments.
+    History(history::Show),
     /// Take every call back to the original, until `rearm`.
     Rollback(Act),
     /// Clear a rollback and start the next attempt.
@@ -237,6 +240,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
         Command::Explain(explain) => explained(explain),
         Command::Simulate(args) => simulate::run(&args),
+        Command::History(show) => finish(Ok(history::run(&show))),
         Command::Status(ask) => finish(block_on(commands::status(&ask))),
         Command::Rollback(act) => finish(block_on(commands::act(Verb::Rollback, &act))),
         Command::Rearm(act) => finish(block_on(commands::act(Verb::Rearm, &act))),

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 mod address;
 pub mod defaults;
+pub mod notify;
 pub mod problems;
 mod raw;
 pub mod resolve;
@@ -61,6 +62,8 @@ pub struct Config {
     /// SHA-256 of the app keys that may cause a Bedrock call; none: whoever reaches a loopback
     /// listener may.
     pub callers: Option<Vec<[u8; 32]>>,
+    /// Who is told what happens.
+    pub notify: Vec<notify::Notify>,
     /// Where the latch lives.
     pub state: PathBuf,
     /// What is valid but probably not meant.

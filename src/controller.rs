@@ -14,6 +14,7 @@
 
 use crate::clock::RuleClock;
 use crate::config::{Webhook, watch};
+use crate::journal;
 use crate::outcome::{Attempt, Booking};
 use crate::rollout::{self, GateAnswer, Machine, Question, QuestionId, Record};
 use crate::snapshot::{Files, Hold, Holds, Share, Snapshot};
@@ -85,6 +86,8 @@ pub struct Setup {
     pub questions: mpsc::Sender<Ask>,
     /// Where the rollout is counted and shown.
     pub metrics: Arc<Metrics>,
+    /// Where what happens is remembered.
+    pub journal: journal::Handle,
 }
 
 /// A question for the webhook gate, and where its answer goes.
@@ -120,6 +123,7 @@ pub fn start(setup: Setup) -> Controller {
         updates,
         questions,
         metrics,
+        journal,
     } = setup;
     let Start {
         config,
@@ -180,6 +184,7 @@ pub fn start(setup: Setup) -> Controller {
         clock,
         ticker,
         metrics,
+        journal,
         out,
         published,
         bookings: booked,

@@ -3,6 +3,7 @@
 // The order of the ring and the layers are in ARCHITECTURE.md, section 5.
 pub mod controller;
 pub mod converse;
+pub(crate) mod notify;
 pub mod openai;
 pub mod outcome;
 pub(crate) mod page;
@@ -24,5 +25,6 @@ pub mod demo;
 pub mod drain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod journal;
 pub mod state;
 pub mod telemetry;

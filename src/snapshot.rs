@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::outcome::Attempt;
 use crate::rollout::Report;
 use crate::split::Percent;
+use serde::Serialize;
 use std::sync::Arc;
 
 /// One consistent moment of configuration and rollout.
@@ -155,6 +156,61 @@ pub struct Files {
     pub percent_since_unix_ms: u64,
     /// Calls that could have gone to Bedrock since then, and those of them that did.
     pub share: Share,
+    /// What the journal and the messenger say of themselves.
+    pub side: Side,
+}
+
+/// What keepers of files and messengers say of themselves: shown with what is in force, written
+/// by those who know. Nothing is decided by it.
+#[derive(Debug, Default)]
+pub struct Board {
+    side: std::sync::Mutex<Side>,
+}
+
+/// What is shown beside the rollout.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Side {
+    /// Why the journal cannot be written, at the last try; none: it can.
+    pub journal_problem: Option<String>,
+    /// Each destination that is told what happens.
+    pub notify: Vec<Messenger>,
+}
+
+/// How one destination of `notify` stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Messenger {
+    /// Its form and host.
+    pub to: String,
+    /// Events that it has not been told yet.
+    pub waiting: usize,
+    /// How many tries in a row failed.
+    pub failed_tries: u32,
+    /// Why the last one did.
+    pub problem: Option<String>,
+}
+
+impl Board {
+    /// What it shows now.
+    pub fn side(&self) -> Side {
+        self.lock().clone()
+    }
+
+    /// The journal's keeper tells how it stands.
+    pub fn journal(&self, problem: Option<String>) {
+        self.lock().journal_problem = problem;
+    }
+
+    /// The messenger tells how its destinations stand.
+    pub fn notify(&self, messengers: Vec<Messenger>) {
+        self.lock().notify = messengers;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Side> {
+        // Nothing that is written there can be left half done.
+        self.side
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }
 
 /// How many calls the split sent where, to compare with the share that was asked for.

@@ -4,8 +4,9 @@
 //! of the directory), so that a crash leaves the old one or the new one. Whatever else is found in
 //! its place counts as tripped: a rollback that cannot be read may have been one. Beside it, with
 //! the same stem: `.lock` (who may write; held for the life of the process), `.config.yaml` (the
-//! last accepted configuration, see [`start`]), `.journal`, and `.bad` (the last state file that
-//! could not be read, kept for whoever wants to know why).
+//! last accepted configuration, see [`start`]), `.journal` (what happened, see `journal`), `.outbox`
+//! (how much of it was told, see `notify`), and `.bad` (the last state file that could not be read,
+//! kept for whoever wants to know why).
 //!
 //! Everything here blocks for as long as the disk does; callers use the blocking pool. When to
 //! write and what to do about a failure is the controller's.
@@ -21,7 +22,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
-mod disk;
+pub(crate) mod disk;
 mod found;
 pub mod start;
 
@@ -135,6 +136,11 @@ impl StateStore {
     /// The journal of what happened, which `read` takes for a sign that a state was here.
     pub fn journal_path(&self) -> &Path {
         &self.journal
+    }
+
+    /// How much of the journal each destination was told.
+    pub fn outbox_path(&self) -> PathBuf {
+        self.state.with_extension("outbox")
     }
 
     /// Takes the lock, or finds that it is held still. To be asked every second while another

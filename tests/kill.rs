@@ -3,6 +3,7 @@
 //! A rollback counts as reported when its command was answered, or when the log says so. Whatever
 //! the moment of the kill, the state file must be whole, and a process that starts on it must be of
 //! one mind: rolled back and silent towards Bedrock, or armed because nothing was ever rolled back.
+//! Its journal then has that rollback in one line, and whoever is told of it is told under one id.
 
 use crate::support::bodies::Source;
 use crate::support::sidecar::{Providers, Sidecar, chat, exchange, request};
@@ -10,9 +11,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The sequence of moments is the same in every run; how far the process is by then is not.
@@ -56,6 +59,7 @@ enum Mind {
 #[test]
 fn a_kill_around_a_rollback_never_loses_it() {
     let providers = Providers::start().recorded(Source::EndToEnd);
+    let told = Told::start();
     let mut random = StdRng::seed_from_u64(SEED);
     let mut minds = Vec::new();
     for round in 0..ROUNDS {
@@ -63,9 +67,11 @@ fn a_kill_around_a_rollback_never_loses_it() {
         let calls = random.random_range(0..8);
         let dir = TempDir::new().expect("a temporary directory");
         providers.write_config(dir.path(), 100);
+        told.add_to(&dir.path().join("rollout.yaml"));
         let reported = killed_at(moment, calls, &providers, dir.path());
         check_state_file(dir.path(), reported);
         let mind = mind_after_restart(&providers, dir.path());
+        told.check(mind, dir.path());
         println!("round {round}: {moment:?} after {calls} calls, reported: {reported}, {mind:?}");
         match (moment, reported) {
             (_, true) | (Moment::Answered, false) => assert_eq!(mind, Mind::RolledBack),
@@ -169,8 +175,99 @@ fn mind_after_restart(providers: &Providers, dir: &Path) -> Mind {
         Mind::Armed => assert!(reached > 0, "armed, and Bedrock gets nothing"),
         Mind::RolledBack => assert_eq!(reached, 0, "rolled back, and Bedrock gets calls"),
     }
+    // All that a crash may have left to write is written at once with the first line.
+    let healthy = "crossfade_journal_healthy 1";
+    let metrics = request(sidecar.admin, "GET /metrics", "");
+    while !exchange(sidecar.admin, &metrics).is_ok_and(|answer| answer.contains(healthy)) {
+        std::thread::yield_now();
+    }
     mind
 }
+
+/// Who is told of rollbacks: the ids, as they come.
+struct Told {
+    address: SocketAddr,
+    ids: Receiver<String>,
+}
+
+impl Told {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (sender, ids) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                // One that is killed while it tells is not heard.
+                if let Some(id) = hear(stream) {
+                    sender.send(id).expect("the test listens");
+                }
+            }
+        });
+        Self { address, ids }
+    }
+
+    fn add_to(&self, file: &Path) {
+        let text = std::fs::read_to_string(file).expect("written");
+        let hook = format!("http://{}/hook", self.address);
+        let notify = format!("notify: [{{ webhook: '{hook}', events: [rolled_back] }}]\n");
+        std::fs::write(file, text + &notify).expect("writable");
+    }
+
+    /// The journal has one line for a rollback, and all that was told of it has its id.
+    fn check(&self, mind: Mind, dir: &Path) {
+        let text =
+            std::fs::read_to_string(dir.join("crossfade.state.journal")).expect("it is there");
+        let lines = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let rollbacks: Vec<_> = lines
+            .filter(|line| line["event"] == "rolled_back")
+            .collect();
+        let mut ids: Vec<_> = self.ids.try_iter().collect();
+        match mind {
+            Mind::Armed => assert!(rollbacks.is_empty() && ids.is_empty(), "{ids:?} {text}"),
+            Mind::RolledBack => {
+                assert_eq!(rollbacks.len(), 1, "{text}");
+                if ids.is_empty() {
+                    // The process after the restart was killed before it told: the next one does.
+                    let sidecar = Sidecar::start(dir);
+                    ids.push(self.ids.recv_timeout(PATIENCE).expect("told at last"));
+                    drop(sidecar);
+                }
+                assert!(
+                    ids.iter().all(|id| rollbacks[0]["id"] == id.as_str()),
+                    "{ids:?} {text}"
+                );
+            }
+        }
+        // What the last process of this round had still to say is no other round's.
+        while self.ids.try_recv().is_ok() {}
+    }
+}
+
+/// Reads one event, answers, and gives its id.
+fn hear(mut stream: TcpStream) -> Option<String> {
+    let mut heard = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&heard).into_owned();
+        if let Some((_, body)) = text.split_once("\r\n\r\n")
+            && let Ok(event) = serde_json::from_str::<Value>(body)
+        {
+            let answer = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+            // The process may have been killed meanwhile.
+            let _ = stream.write_all(answer);
+            return event["id"].as_str().map(str::to_owned);
+        }
+        match stream.read(&mut part) {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => heard.extend_from_slice(&part[..read]),
+        }
+    }
+}
+
+/// A hang guard; nothing that works comes near it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const AFTER: &str = "After the restart";
 

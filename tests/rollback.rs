@@ -283,6 +283,15 @@ async fn a_rollback_that_cannot_be_written_holds_in_memory() {
     let mut world =
         World::with("rollout: { percent: 100, sticky: none }\nstate: at/state.json\n").await;
     world.wait_for(|now| !now.percent.is_zero()).await;
+    // All that is written at the start is: nothing puts a file there while the folder is removed.
+    let ask = || http::Request::get("/metrics").header("host", "127.0.0.1");
+    let begun = "crossfade_journal_healthy 1";
+    loop {
+        let metrics = ask().body(Default::default()).expect("a request");
+        if world.admin(metrics).await.text().contains(begun) {
+            break;
+        }
+    }
     // The folder is gone and a file is in its place: nothing can be written, even by root.
     let folder = world.dir.path().join("at");
     std::fs::remove_dir_all(&folder).expect("it is there");
@@ -293,9 +302,8 @@ async fn a_rollback_that_cannot_be_written_holds_in_memory() {
         .expect_err("not saved");
     assert_eq!(refusal.code(), "not_saved");
     assert_eq!(world.reach_bedrock().await, 0, "in force all the same");
-    let metrics = http::Request::get("/metrics").header("host", "127.0.0.1");
     let metrics = world
-        .admin(metrics.body(Default::default()).expect("a request"))
+        .admin(ask().body(Default::default()).expect("a request"))
         .await;
     assert!(
         metrics.text().contains("crossfade_state_file_healthy 0"),

@@ -9,8 +9,8 @@ const LAYERS: &[&[&str]] = &[
     &["openai", "converse", "split", "outcome"],
     &["translate", "rollout"],
     &["clock", "config", "snapshot", "telemetry", "drain", "page"],
-    &["upstream", "controller", "state"],
-    &["proxy"],
+    &["upstream", "controller", "journal", "state"],
+    &["proxy", "notify"],
     &["server", "admin"],
     &["app", "cli", "demo", "simulate", "fuzz"],
 ];
@@ -21,7 +21,8 @@ const MORE: &[(&str, &[&str])] = &[
     ("telemetry", &["snapshot", "config", "clock"]),
     ("drain", &["clock"]),
     ("config", &["clock"]),
-    ("controller", &["state"]),
+    ("controller", &["state", "journal"]),
+    ("journal", &["state"]),
     ("app", &["cli"]),
     ("cli", &["app", "demo", "simulate"]),
     ("fuzz", &["demo"]),
@@ -32,9 +33,9 @@ const NEVER: &[(&str, &[&str])] = &[
     ("openai", &[]),
     ("translate", &["split", "outcome"]),
     ("rollout", &["openai", "converse"]),
-    ("proxy", &["controller", "state"]),
-    ("server", &["controller", "state"]),
-    ("admin", &["proxy", "upstream", "state"]),
+    ("proxy", &["controller", "state", "journal"]),
+    ("server", &["controller", "state", "journal", "notify"]),
+    ("admin", &["proxy", "upstream", "state", "notify"]),
 ];
 
 /// What a pure file never contains: waiting, I/O, clocks and randomness.

@@ -5,7 +5,7 @@
 //! says in one sentence what it comes to.
 
 use crate::rollout::{Arms, Paused, Report, Rollback, RolloutState, RuleReport, StageReport};
-use crate::snapshot::{Files, Hold, Holds, Share, Snapshot};
+use crate::snapshot::{Files, Hold, Holds, Messenger, Share, Snapshot};
 use crate::split::Percent;
 use crate::telemetry::metrics::{Eligibility, Metrics, Migratable};
 use serde::{Serialize, Serializer};
@@ -56,6 +56,10 @@ pub struct Status {
     pub state_problem: Option<String>,
     /// A rollback that is in force, but that a restart would forget.
     pub unsaved: Option<String>,
+    /// Why the journal cannot be written; none: it can.
+    pub journal_problem: Option<String>,
+    /// Who is told what happens, and whether that works.
+    pub notify: Vec<Messenger>,
     /// The version of crossfade.
     pub version: &'static str,
     /// Seconds since the start.
@@ -186,6 +190,8 @@ impl Status {
             },
             state_problem: files.state_problem,
             unsaved: files.unsaved,
+            journal_problem: files.side.journal_problem,
+            notify: files.side.notify,
             version: env!("CARGO_PKG_VERSION"),
             uptime_s,
             now_unix_ms,

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::config::resolve;
 use crate::controller::{self, Controller, Handle};
 use crate::drain::{Drain, Phase};
+use crate::journal;
 use crate::outcome::{Arm, Attempt, Booking, CallEvent, CallId, Class, Fault, RuleTime, Verdict};
 use crate::rollout::{Command, Input, Machine, Plan, Record};
 use crate::snapshot::{Files, Hold, Holds, Share, Snapshot};
@@ -71,6 +72,10 @@ impl Bench {
         let (clock, stepper) = RuleClock::stepped();
         let metrics = Arc::new(Metrics::new());
         let (_, updates) = mpsc::channel(1);
+        // Nobody is told what is in it.
+        let (posts, _) = mpsc::channel(1);
+        let state = start.config.state.clone();
+        let (journal, _) = journal::start(state, Arc::clone(&metrics), Arc::default(), posts);
         let Controller { handle, .. } = controller::start(controller::Setup {
             start,
             require_state: false,
@@ -78,6 +83,7 @@ impl Bench {
             updates,
             questions: mpsc::channel(1).0,
             metrics: Arc::clone(&metrics),
+            journal,
         });
         stepper.advance(1_000).await;
         let listener = TcpListener::bind(SocketAddr::from((ip, 0)))

@@ -86,6 +86,9 @@ fn advice(status: &Status) -> Vec<String> {
     if let Some(problem) = &status.state_problem {
         lines.push(format!("ATTENTION: {problem}."));
     }
+    if let Some(problem) = &status.journal_problem {
+        lines.push(format!("ATTENTION: the journal is not written: {problem}."));
+    }
     if !status.config.problems.is_empty() {
         lines.push("ATTENTION: rollout.yaml is refused and not in force; see below.".to_owned());
     }
@@ -309,6 +312,13 @@ fn files(status: &Status) -> Vec<String> {
         StateFile::Failing => "state file FAILING, tried again every second".to_owned(),
         StateFile::Locked => "state file owned by another process".to_owned(),
     });
+    lines.extend(status.notify.iter().map(|it| match &it.problem {
+        Some(problem) => format!(
+            "notify {} FAILING, tried {} times, {} wait: {problem}",
+            it.to, it.failed_tries, it.waiting
+        ),
+        None => format!("notify {} ok, {} wait", it.to, it.waiting),
+    }));
     lines
 }
 

@@ -25,6 +25,7 @@ fn bad_usage_is_told_from_help() {
         (&["pause", "--force", "--reason", "x"], false),
         (&["simulate", "trace.jsonl", "--rate", "10"], false),
         (&["simulate", "--error-rate", "5"], false),
+        (&["history", "--since", "yesterday"], false),
         (&["simulate", "--bursts", "1h/15s"], false),
         (&["status", "--admin", "ftp://127.0.0.1"], false),
         (
@@ -52,6 +53,7 @@ fn the_usual_commands_are_understood() {
         &["simulate", "trace.jsonl", "--json"],
         &["simulate", "-", "--percent", "25", "--html", "a.html"],
         &["simulate"],
+        &["history", "-n", "5", "--since", "2h", "--json"],
         &[
             "simulate",
             "--rate",

@@ -179,6 +179,9 @@ pub(crate) const TOKENS: RangeInclusive<u32> = 1..=10_000_000;
 /// The number of mapped models: each is a label value in the metrics.
 pub(crate) const MODELS_MAX: usize = 1_000;
 
+/// Destinations that are told what happens: each is tried by itself.
+pub(crate) const NOTIFY_MAX: usize = 20;
+
 /// The number of entries in `stages`, `hosts` and `callers.key_sha256`.
 pub(crate) const LIST_MAX: usize = 1_000;
 

@@ -33,6 +33,7 @@ use std::path::PathBuf;
 mod access;
 mod bedrock;
 mod climb;
+mod notify;
 mod original;
 mod rollout;
 mod sampling;
@@ -63,7 +64,7 @@ pub fn load_at(
     let tree = raw::parse(text)?;
     let sink = Sink::default();
     let mut root = Section::root(&sink, &tree);
-    let mut draft = read(&mut root, env);
+    let mut draft = read(&mut root, env, file);
     root.finish();
     draft.state = beside(file, &draft.state);
     if let Listen::Unix(path) = &mut draft.listen {
@@ -89,6 +90,7 @@ pub fn load_at(
             drain: draft.drain,
             hosts: draft.hosts,
             callers: draft.callers,
+            notify: draft.notify,
             state: draft.state,
             warnings,
         }),
@@ -137,10 +139,11 @@ struct Draft {
     drain: std::time::Duration,
     hosts: Vec<String>,
     callers: Option<Vec<[u8; 32]>>,
+    notify: Vec<super::notify::Notify>,
     state: PathBuf,
 }
 
-fn read(root: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>) -> Draft {
+fn read(root: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>, file: &Path) -> Draft {
     let sink = root.sink();
     Draft {
         listen: root.value("listen", Listen::Tcp(defaults::LISTEN), address::listen),
@@ -159,6 +162,7 @@ fn read(root: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>) -> Draft 
         ),
         hosts: access::hosts(root),
         callers: access::callers(root),
+        notify: notify::read(root, env, file),
         state: root.value("state", PathBuf::from(defaults::STATE), state),
     }
 }
@@ -274,7 +278,7 @@ fn variable(env: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String>
 }
 
 const STATE: &str = "the path of a file, such as /var/lib/crossfade/state.json; its extension is \
-                     not one of the files beside it (lock, journal, bad, tmp, yaml, yml)";
+                     not one of the files beside it (lock, journal, outbox, bad, tmp, yaml, yml)";
 
 /// What lies beside the state file, and what the configuration itself may be.
-const TAKEN: [&str; 6] = ["lock", "journal", "bad", "tmp", "yaml", "yml"];
+const TAKEN: [&str; 7] = ["lock", "journal", "outbox", "bad", "tmp", "yaml", "yml"];

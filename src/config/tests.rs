@@ -317,7 +317,7 @@ state: rollout.yaml
             "drain: found 25; accepted: a duration such as 10m, 90s or 500ms, from 0s to 1h",
             "state: found \"rollout.yaml\"; accepted: the path of a file, such as \
              /var/lib/crossfade/state.json; its extension is not one of the files beside it \
-             (lock, journal, bad, tmp, yaml, yml)",
+             (lock, journal, outbox, bad, tmp, yaml, yml)",
             "rollout.percentage: found an unknown key; accepted: rollout.percent is perhaps \
              meant; the keys here are advance, allow_override, attempt, bake, error_bound, \
              final_bake, gates, min_calls, percent, salt, stages, sticky",
@@ -382,7 +382,7 @@ fn unknown_keys_are_mistakes_and_are_guessed() {
         "limit: {}\n",
         &[
             "limit: found an unknown key; accepted: limits is perhaps meant; the keys here are admin, \
-         bedrock, callers, drain, hosts, limits, listen, original, rollback, rollout, state, \
+         bedrock, callers, drain, hosts, limits, listen, notify, original, rollback, rollout, state, \
          timeouts",
         ],
     );
@@ -390,7 +390,7 @@ fn unknown_keys_are_mistakes_and_are_guessed() {
         "percent: 5\n",
         &[
             "percent: found an unknown key; accepted: rollout.percent is perhaps meant; the keys here \
-         are admin, bedrock, callers, drain, hosts, limits, listen, original, rollback, rollout, \
+         are admin, bedrock, callers, drain, hosts, limits, listen, notify, original, rollback, rollout, \
          state, timeouts",
         ],
     );
@@ -1138,5 +1138,73 @@ proptest! {
             let text = format!("{section}:\n  {key}: {value}\n");
             prop_assert!(load(&text, &no_env).is_err(), "the rest is missing");
         }
+    }
+}
+
+#[test]
+fn who_is_told_what_is_read_and_its_keys_are_never_shown() {
+    let env = |name: &str| {
+        (name == "HOOK").then(|| "https://hooks.slack.com/services/T/B/canary".to_owned())
+    };
+    let text = format!(
+        "{LEAST}notify:\n- slack: ${{HOOK}}\n- webhook: https://h.example.com/a?sig=canary\n  \
+         secret: canary-of-this-test\n  events: [rearmed, rolled_back]\n"
+    );
+    let config = load(&text, &env).unwrap_or_else(|problems| panic!("{problems}"));
+    let [slack, webhook] = config.notify.as_slice() else {
+        panic!("{:?}", config.notify)
+    };
+    assert_eq!(slack.to_string(), "slack hooks.slack.com");
+    assert_eq!(slack.target.expose(), "/services/T/B/canary");
+    assert!(slack.events.contains(&notify::Kind::RolledBack));
+    assert!(!slack.events.contains(&notify::Kind::ClockStarted));
+    assert_eq!(webhook.target.expose(), "/a?sig=canary");
+    assert_eq!(
+        webhook.events,
+        [notify::Kind::RolledBack, notify::Kind::Rearmed]
+    );
+    assert!(!format!("{config:?}").contains("canary"));
+    for (entry, expected) in [
+        (
+            "5",
+            "notify[0]: found a number; accepted: webhook: URL, or slack: URL",
+        ),
+        (
+            "{ events: [paused] }",
+            "notify[0].webhook: found neither webhook nor slack; accepted",
+        ),
+        (
+            "{ webhook: 'ftp://canary' }",
+            "notify[0].webhook: found another URL; accepted: http",
+        ),
+        (
+            "{ webhook: '${NONE}' }",
+            "notify[0].webhook: found ${NONE}, which the environment",
+        ),
+        (
+            "{ webhook: 'http://h', secret: canary }",
+            "notify[0].secret: found fewer than 16",
+        ),
+        (
+            "{ slack: 'http://h', secret: canary-of-this-test }",
+            "notify[0].secret: found a secret beside slack",
+        ),
+        (
+            "{ webhook: 'http://h', secret_file: none }",
+            "notify[0].secret_file: found none: ",
+        ),
+        (
+            "{ webhook: 'http://h', events: [tripped] }",
+            "notify[0].events[0]: found \"tripped\"; accepted: one of rolled_back, rearmed",
+        ),
+        (
+            "{ webhook: 'http://h', url: x }",
+            "notify[0].url: found an unknown key",
+        ),
+    ] {
+        let text = format!("{LEAST}notify: [{entry}]\n");
+        let problems = load(&text, &env).expect_err(entry).to_string();
+        assert!(problems.contains(expected), "{entry}: {problems}");
+        assert!(!problems.contains("canary"), "{problems}");
     }
 }

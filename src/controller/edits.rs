@@ -58,21 +58,19 @@ impl Task {
     /// Reports the configuration in force.
     pub(super) fn announce_config(&self) {
         let files = &self.state.files;
-        Control::ConfigAccepted {
+        self.tell(Control::ConfigAccepted {
             generation: files.generation,
             hash: &files.hash,
             restart_needed: &files.restart_needed,
             warnings: &files.warnings,
-        }
-        .emit(&self.metrics);
+        });
     }
 
     /// The file as it is now cannot be used; what is in force stays.
     pub(super) fn refused(&mut self, problems: Vec<String>) {
-        Control::ConfigRefused {
+        self.tell(Control::ConfigRefused {
             problems: &problems,
-        }
-        .emit(&self.metrics);
+        });
         self.state.files.problems = problems;
     }
 

@@ -6,6 +6,7 @@ use super::standing::{State, Stopping, Waiting, plan};
 use super::{Applied, Command, Refusal, Request, Verb};
 use crate::clock::{Beat, RuleClock, Ticker, unix_ms};
 use crate::config::watch::Event;
+use crate::journal;
 use crate::outcome::{Attempt, Booking};
 use crate::rollout::{self, GateAnswer, Input, Machine, QuestionId, Record, Transition};
 use crate::snapshot::{Hold, Snapshot};
@@ -23,6 +24,7 @@ pub(super) struct Task {
     pub(super) clock: RuleClock,
     pub(super) ticker: Ticker,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) journal: journal::Handle,
     pub(super) out: Arc<ArcSwap<Snapshot>>,
     /// Wakes who waits for a publication.
     pub(super) published: watch::Sender<()>,
@@ -134,8 +136,20 @@ impl Task {
         if transition.persist() {
             self.state.unreported.push(transition);
         } else {
-            Control::Transition(&transition).emit(&self.metrics);
+            self.tell(Control::Transition(&transition));
         }
+    }
+
+    /// Reports what happened, and has it remembered.
+    pub(super) fn tell(&self, control: Control<'_>) {
+        control.emit(&self.metrics);
+        let state = &self.state;
+        let context = journal::Context {
+            attempt: state.machine.attempt(),
+            percent: state.effective(),
+            config_hash: &state.files.hash,
+        };
+        self.journal.note(&control, context);
     }
 
     /// Takes in the bookings that wait; tells whether anything changed.
@@ -236,12 +250,11 @@ impl Task {
         reply: oneshot::Sender<Result<Applied, Refusal>>,
     ) {
         let why = refusal.to_string();
-        Control::CommandRefused {
+        self.tell(Control::CommandRefused {
             command: verb.name(),
             actor,
             why: &why,
-        }
-        .emit(&self.metrics);
+        });
         // The person may have gone away.
         let _ = reply.send(Err(refusal));
     }
@@ -249,7 +262,7 @@ impl Task {
     /// Puts a hold in force or ends it, and reports the change.
     pub(super) fn hold(&mut self, hold: Hold, on: bool) {
         if self.state.holds.set(hold, on) {
-            Control::Hold { hold, on }.emit(&self.metrics);
+            self.tell(Control::Hold { hold, on });
         }
     }
 
@@ -262,13 +275,12 @@ impl Task {
             match problem {
                 Some(problem) => {
                     let unsaved = self.state.unsaved();
-                    Control::StateFailing {
+                    self.tell(Control::StateFailing {
                         problem,
                         unsaved: unsaved.as_deref(),
-                    }
-                    .emit(&self.metrics);
+                    });
                 }
-                None => Control::StateHealed.emit(&self.metrics),
+                None => self.tell(Control::StateHealed),
             }
             self.state.alarm = problem.map(str::to_owned);
         }
@@ -341,10 +353,12 @@ impl Task {
 
     /// The record is on disk: what waited for that is reported.
     fn report(&mut self) {
-        let state = &mut self.state;
-        for transition in state.unreported.drain(..) {
-            Control::Transition(&transition).emit(&self.metrics);
+        for transition in std::mem::take(&mut self.state.unreported) {
+            self.tell(Control::Transition(&transition));
         }
+        let state = &mut self.state;
+        self.journal
+            .standing(state.machine.record(), &state.files.hash);
         state.reported = Some(state.machine.record().clone());
         let (percent, attempt) = (state.effective(), state.machine.attempt());
         for Waiting {
@@ -375,6 +389,7 @@ impl Task {
         state.files.share = share.since(state.share_before);
         state.files.state_problem = state.saved.problem().map(str::to_owned);
         state.files.unsaved = state.unsaved();
+        state.files.side = self.journal.side();
         let snapshot = state.snapshot(self.clock.now());
         self.metrics.snapshot(&snapshot);
         self.out.store(Arc::new(snapshot));

@@ -55,6 +55,10 @@ impl Bench {
         let (clock, stepper) = RuleClock::stepped();
         let metrics = Arc::new(Metrics::new());
         let (updates, updated) = mpsc::channel(4);
+        let state = start.config.state.clone();
+        // Nobody is told what is in it.
+        let (posts, _) = mpsc::channel(1);
+        let (journal, _) = journal::start(state, Arc::clone(&metrics), Arc::default(), posts);
         let controller = super::start(Setup {
             start,
             require_state: false,
@@ -62,6 +66,7 @@ impl Bench {
             updates: updated,
             questions: mpsc::channel(1).0,
             metrics: Arc::clone(&metrics),
+            journal,
         });
         Self {
             controller,

@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Replaces `path` by a file with `bytes`, readable by its owner only. The temporary file has a
 /// fixed name, so that crashes cannot fill the disk; the lock keeps others from using it too.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     refuse_link(path)?;
     create_directory(path)?;
     let temporary = path.with_added_extension("tmp");
@@ -32,7 +32,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
 
 /// Up to one byte more than `max` of a regular file; none if there is no file. What it is is asked
 /// before it is opened: opening a pipe would wait for a writer.
-pub(super) fn read(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
     let opened = fs::metadata(path).and_then(|meta| {
         let regular = meta.is_file();
         let refused = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
@@ -49,7 +49,7 @@ pub(super) fn read(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// A link in our place may point anywhere, and to another place tomorrow.
-pub(super) fn refuse_link(path: &Path) -> Result<(), StateError> {
+pub(crate) fn refuse_link(path: &Path) -> Result<(), StateError> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_symlink() => Err(StateError::Link(path.to_owned())),
         Ok(_) | Err(_) => Ok(()),
@@ -57,7 +57,7 @@ pub(super) fn refuse_link(path: &Path) -> Result<(), StateError> {
 }
 
 /// Makes the directory of `path`, for its owner only, if there is none.
-pub(super) fn create_directory(path: &Path) -> Result<(), StateError> {
+pub(crate) fn create_directory(path: &Path) -> Result<(), StateError> {
     let directory = directory(path);
     if fs::metadata(directory).is_ok() {
         return Ok(());
@@ -71,7 +71,7 @@ pub(super) fn create_directory(path: &Path) -> Result<(), StateError> {
 }
 
 /// An error of the system with its place.
-pub(super) fn io_error(doing: &'static str, path: &Path, source: io::Error) -> StateError {
+pub(crate) fn io_error(doing: &'static str, path: &Path, source: io::Error) -> StateError {
     StateError::Io {
         doing,
         path: path.to_owned(),
@@ -96,7 +96,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A rename is on disk when its directory is.
-fn sync_directory(path: &Path) -> Result<(), StateError> {
+pub(crate) fn sync_directory(path: &Path) -> Result<(), StateError> {
     let path = if path.as_os_str().is_empty() {
         Path::new(".")
     } else {
@@ -107,7 +107,8 @@ fn sync_directory(path: &Path) -> Result<(), StateError> {
         .map_err(|error| io_error("sync the directory", path, error))
 }
 
-fn directory(path: &Path) -> &Path {
+/// The directory that a file is in.
+pub(crate) fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
@@ -115,4 +116,4 @@ fn directory(path: &Path) -> &Path {
 }
 
 /// Read and written by the owner only: configurations can hold keys.
-pub(super) const PRIVATE: u32 = 0o600;
+pub(crate) const PRIVATE: u32 = 0o600;

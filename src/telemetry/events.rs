@@ -5,6 +5,8 @@
 //! chose (the model's name, a request id) is cut to [`FOREIGN_TEXT`] bytes; the JSON formatter
 //! escapes it.
 
+pub mod notices;
+
 use super::metrics::{Eligibility, FailoverOutcome, Metrics, TokenKind, verdict_labels};
 use crate::outcome::{Arm, Fault, Verdict};
 use crate::rollout::Transition;

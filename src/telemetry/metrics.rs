@@ -50,6 +50,12 @@ pub struct Metrics {
     credentials_healthy: IntGauge,
     log_dropped: IntCounter,
     rollbacks: By<Cause, IntCounter>,
+    journal_healthy: IntGauge,
+    journal_lost: IntCounter,
+    notify_sent: IntCounter,
+    notify_failures: IntCounter,
+    notify_dropped: IntCounter,
+    notify_waiting: IntGauge,
     rollout: RolloutGauges,
 }
 
@@ -95,6 +101,12 @@ impl Metrics {
             credentials_healthy: new.gauge(&catalogue::CREDENTIALS_HEALTHY),
             log_dropped: new.counter(&catalogue::LOG_DROPPED),
             rollbacks: new.counters(&catalogue::ROLLBACKS, causes),
+            journal_healthy: new.gauge(&catalogue::JOURNAL_HEALTHY),
+            journal_lost: new.counter(&catalogue::JOURNAL_LOST),
+            notify_sent: new.counter(&catalogue::NOTIFY_SENT),
+            notify_failures: new.counter(&catalogue::NOTIFY_FAILURES),
+            notify_dropped: new.counter(&catalogue::NOTIFY_DROPPED),
+            notify_waiting: new.gauge(&catalogue::NOTIFY_WAITING),
             rollout: RolloutGauges::new(&new),
             registry: new.0,
         }
@@ -219,6 +231,37 @@ impl Metrics {
     /// Counts a rollback.
     pub fn rollback(&self, cause: Cause) {
         self.rollbacks.with(cause, IntCounter::inc);
+    }
+
+    /// Says whether the journal can be written.
+    pub fn journal_healthy(&self, healthy: bool) {
+        self.journal_healthy.set(i64::from(healthy));
+    }
+
+    /// Counts lines that the journal lost.
+    pub fn journal_lost(&self, lines: u64) {
+        self.journal_lost.inc_by(lines);
+    }
+
+    /// Counts an event that a destination has accepted.
+    pub fn notify_sent(&self) {
+        self.notify_sent.inc();
+    }
+
+    /// Counts a try to tell a destination that failed.
+    pub fn notify_failure(&self) {
+        self.notify_failures.inc();
+    }
+
+    /// Counts an event that a destination was not told.
+    pub fn notify_dropped(&self) {
+        self.notify_dropped.inc();
+    }
+
+    /// Shows how many events wait.
+    pub fn notify_waiting(&self, events: usize) {
+        self.notify_waiting
+            .set(i64::try_from(events).unwrap_or(i64::MAX));
     }
 
     /// Shows what is in force now.

@@ -58,14 +58,30 @@ fn api_key(node: &Node, env: &impl Fn(&str) -> Option<String>) -> Result<Secret,
     let Node::Text(text) = node else {
         return Err(Mistake::found(kind(node), API_KEY));
     };
-    let mut key = String::new();
-    let mut rest = text.as_str();
+    let key = Secret::new(expanded(text, env, API_KEY)?);
+    if key.fits_a_header() {
+        return Ok(key);
+    }
+    Err(Mistake::found(
+        "an empty key, or one with spaces or unprintable characters",
+        API_KEY,
+    ))
+}
+
+/// `text` with each `${NAME}` replaced from the environment; `accepted` says what may be there.
+pub(super) fn expanded(
+    text: &str,
+    env: &impl Fn(&str) -> Option<String>,
+    accepted: &str,
+) -> Result<String, Mistake> {
+    let mut whole = String::new();
+    let mut rest = text;
     while let Some((before, behind)) = rest.split_once("${") {
         let name = behind.split_once('}').filter(|(name, _)| is_name(name));
         let Some((name, after)) = name else {
             return Err(Mistake::found(
                 "${ without a variable's name and }",
-                API_KEY,
+                accepted,
             ));
         };
         let Some(value) = variable(env, name) else {
@@ -75,19 +91,12 @@ fn api_key(node: &Node, env: &impl Fn(&str) -> Option<String>) -> Result<Secret,
                 format!("{name} set in crossfade's environment"),
             ));
         };
-        key.push_str(before);
-        key.push_str(value.trim());
+        whole.push_str(before);
+        whole.push_str(value.trim());
         rest = after;
     }
-    key.push_str(rest);
-    let key = Secret::new(key);
-    if key.fits_a_header() {
-        return Ok(key);
-    }
-    Err(Mistake::found(
-        "an empty key, or one with spaces or unprintable characters",
-        API_KEY,
-    ))
+    whole.push_str(rest);
+    Ok(whole)
 }
 
 fn is_name(text: &str) -> bool {

@@ -238,6 +238,42 @@ pub(super) const STATE_FILE_HEALTHY: Spec<0> = Spec {
     help: "1 if the state file holds what must be remembered, else 0.",
 };
 
+pub(super) const JOURNAL_HEALTHY: Spec<0> = Spec {
+    name: "crossfade_journal_healthy",
+    labels: [],
+    help: "1 if the journal can be written, else 0.",
+};
+
+pub(super) const JOURNAL_LOST: Spec<0> = Spec {
+    name: "crossfade_journal_lost_total",
+    labels: [],
+    help: "Lines that the journal lost because it could not be written for too long.",
+};
+
+pub(super) const NOTIFY_SENT: Spec<0> = Spec {
+    name: "crossfade_notify_sent_total",
+    labels: [],
+    help: "Events that a destination of notify has accepted.",
+};
+
+pub(super) const NOTIFY_FAILURES: Spec<0> = Spec {
+    name: "crossfade_notify_failures_total",
+    labels: [],
+    help: "Tries to tell a destination of notify that failed; each is repeated.",
+};
+
+pub(super) const NOTIFY_DROPPED: Spec<0> = Spec {
+    name: "crossfade_notify_dropped_total",
+    labels: [],
+    help: "Events that a destination of notify was not told: refused as such, too old, or too many.",
+};
+
+pub(super) const NOTIFY_WAITING: Spec<0> = Spec {
+    name: "crossfade_notify_waiting",
+    labels: [],
+    help: "Events that wait to be told, over all destinations of notify.",
+};
+
 /// Upper bounds in seconds, from a fast first token to the longest answer that is bounded by the
 /// usual timeouts. 5 is a bound because the latency rule's default is; so its share of slow calls
 /// can be read off exactly.
