@@ -143,7 +143,7 @@ impl Evidence {
         }
     }
 
-    /// Books the calls that have crossed the latency limit by `now`, and forgets old refusals.
+    /// Books the calls that have crossed the latency limit by `now`.
     pub(super) fn tick(&mut self, now: RuleTime, latency: Option<&Latency>, looked_at: BucketNo) {
         let Self {
             calls,
@@ -154,7 +154,6 @@ impl Evidence {
         calls.cross(now, latency, |booking| {
             bedrock.count_speed(booking, last_slow, looked_at);
         });
-        self.repeats.expire(now);
     }
 
     /// Whether a bad call came into view with the bucket before `edge`, or late since the last
