@@ -205,9 +205,25 @@ pub enum CallEvent {
     Original {
         /// How it ended.
         verdict: Verdict,
+        /// Whether any bytes of the answer's body came.
+        heard: bool,
         /// From dispatch to the first body bytes of a streamed answer; none for others.
         first_body_ms: Option<u64>,
+        /// From dispatch to the end.
+        took_ms: u64,
     },
+}
+
+impl CallEvent {
+    /// How Bedrock's part in the call ended, if it did.
+    pub const fn verdict(&self) -> Option<Verdict> {
+        match self {
+            Self::Ended { verdict, .. } => Some(*verdict),
+            Self::Dispatched { .. } | Self::FirstToken | Self::Refused | Self::Original { .. } => {
+                None
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use pause::Pauses;
 use quota::Quota;
 use reply::ReplyBody;
 use route::Route;
@@ -38,6 +39,7 @@ mod gate;
 pub(crate) mod gather;
 mod hold;
 mod patience;
+mod pause;
 mod quota;
 pub(crate) mod reply;
 pub(crate) mod route;
@@ -71,6 +73,7 @@ pub(crate) struct Shared {
     bedrock: Bedrock,
     held_bytes: Quota,
     in_flight: Quota,
+    pauses: Pauses,
     /// How far the stop of the process is.
     pub(crate) drain: Watch,
     last_sample_ms: AtomicU64,
@@ -96,6 +99,7 @@ impl Shared {
             transport,
             bedrock,
             in_flight: Quota::default(),
+            pauses: Pauses::default(),
             drain,
             last_sample_ms: AtomicU64::new(0),
         }

@@ -13,28 +13,44 @@
 
 pub mod plan;
 
+mod abandoned;
+mod breaker;
 mod calls;
+mod caution;
 mod clock;
+mod common;
 mod counts;
+mod detect;
 mod evidence;
 mod input;
+mod latencies;
 mod looks;
 mod machine;
+mod odds;
 mod progress;
 mod promotion;
 mod ratio;
+mod reach;
 mod record;
+mod relative;
 mod repeats;
 mod report;
 mod rules;
 mod stage;
 mod transition;
+mod watch;
 mod window;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub use breaker::Admission;
+pub use breaker::BreakerReport;
+pub use breaker::BreakerState;
+pub use caution::Caution;
+pub use caution::CautionKind;
+pub use detect::Detectable;
 pub use input::Command;
 pub use input::GateAnswer;
 pub use input::Input;
@@ -50,6 +66,7 @@ pub use progress::Paused;
 pub use progress::Phase;
 pub use progress::Progress;
 pub use progress::StageCalls;
+pub use promotion::Against;
 pub use promotion::Said;
 pub use promotion::Wait;
 pub use record::Cause;

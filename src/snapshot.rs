@@ -5,7 +5,7 @@
 
 use crate::config::Config;
 use crate::outcome::Attempt;
-use crate::rollout::Report;
+use crate::rollout::{Admission, Report};
 use crate::split::Percent;
 use serde::Serialize;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub attempt: Attempt,
     /// Whether a rollback holds: it refuses forced Bedrock calls too.
     pub latched: bool,
+    /// Which calls the local breaker lets go.
+    pub admission: Admission,
     /// Why nothing goes to Bedrock whatever the rollout allows; `percent` is 0 while any holds.
     pub holds: Holds,
     /// What the rollout says of itself, for people.

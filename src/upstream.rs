@@ -8,6 +8,7 @@
 use crate::converse;
 use crate::outcome::{Class, Fault};
 use std::fmt;
+use std::time::Duration;
 
 pub(crate) mod bedrock;
 pub(crate) mod body;
@@ -16,6 +17,7 @@ pub(crate) mod frames;
 pub(crate) mod gate;
 pub(crate) mod original;
 mod resolve;
+pub(crate) mod retry_after;
 mod signature;
 pub(crate) mod transport;
 
@@ -26,6 +28,8 @@ pub(crate) struct Failure {
     pub(crate) fault: Fault,
     /// What happened, for the operator's log: never shown to the app, never a prompt.
     pub(crate) detail: String,
+    /// How long the service asks not to be asked again, where it throttles and says so.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Failure {
@@ -33,6 +37,7 @@ impl Failure {
         Self {
             fault: Fault::Counted(class),
             detail: detail.into(),
+            retry_after: None,
         }
     }
 }

@@ -99,7 +99,8 @@ fn every_reason_every_loss_and_every_specified_case_has_a_file() {
 }
 
 /// What only the proxy knows.
-const OF_THE_PROXY: [Reason; 9] = [
+const OF_THE_PROXY: [Reason; 11] = [
+    Reason::Breaker,
     Reason::Busy,
     Reason::SlowBody,
     Reason::Caller,
@@ -108,6 +109,7 @@ const OF_THE_PROXY: [Reason; 9] = [
     Reason::ContextWindow,
     Reason::RequestSize,
     Reason::Starting,
+    Reason::Throttled,
     Reason::UnmappedModel,
 ];
 

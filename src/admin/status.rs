@@ -4,7 +4,10 @@
 //! controller know is shown as they say it; this file only puts it together with the counters and
 //! says in one sentence what it comes to.
 
-use crate::rollout::{Arms, Paused, Report, Rollback, RolloutState, RuleReport, StageReport};
+use crate::rollout::{
+    Arms, BreakerReport, Caution, Detectable, Paused, Report, Rollback, RolloutState, RuleReport,
+    StageReport,
+};
 use crate::snapshot::{Files, Hold, Holds, Messenger, Share, Snapshot};
 use crate::split::Percent;
 use crate::telemetry::metrics::{Eligibility, Metrics, Migratable};
@@ -36,6 +39,12 @@ pub struct Status {
     pub holds: Holds,
     /// The rollback rules.
     pub rules: Vec<RuleReport>,
+    /// What rules found that nobody has taken note of yet.
+    pub cautions: Vec<Caution>,
+    /// The local breaker.
+    pub breaker: BreakerReport,
+    /// What failure rate the present traffic can reveal.
+    pub detectable: Option<Detectable>,
     /// What the calls came to.
     pub arms: Arms,
     /// Outcomes of calls of another attempt: never judged.
@@ -171,6 +180,9 @@ impl Status {
             paused: report.paused,
             holds: snapshot.holds,
             rules: report.rules,
+            cautions: report.cautions,
+            breaker: report.breaker,
+            detectable: report.detectable,
             arms: report.arms,
             other_attempt: report.other_attempt,
             eligibility: EligibilityCounts::new(metrics),

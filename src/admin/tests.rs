@@ -487,6 +487,7 @@ impl Story {
             percent,
             attempt: self.machine.attempt(),
             latched: self.machine.latched(),
+            admission: crate::rollout::Admission::All,
             holds: self.holds,
             report: Arc::new(self.machine.report(self.now)),
             files: Arc::new(self.files),

@@ -3,7 +3,7 @@
 //! status`, for `GET /api/status` with `Accept: text/plain` and for the page.
 
 use super::status::{EligibilityCounts, MigratableReport, ShareReport, StateFile, Status};
-use crate::rollout::{ArmCounts, Paused, Rollback, RuleReport, RuleState};
+use crate::rollout::{ArmCounts, BreakerState, Paused, Rollback, RuleReport, RuleState};
 use crate::snapshot::Hold;
 use crate::telemetry::metrics::rule_state_name;
 use std::fmt::Write;
@@ -24,6 +24,9 @@ pub(super) fn render(status: &Status) -> String {
     arms(status, &mut out);
     out.push('\n');
     rules(&status.rules, &mut out);
+    if let Some(detectable) = &status.detectable {
+        push(&mut out, &detectable.to_string());
+    }
     out.push('\n');
     push(&mut out, &eligibility(&status.eligibility));
     push(&mut out, &migratable(&status.migratable));
@@ -82,6 +85,36 @@ fn advice(status: &Status) -> Vec<String> {
         lines.push(format!(
             "PAUSED by {actor}: {reason}. Nothing is advanced until: crossfade resume --reason \"…\""
         ));
+    }
+    for caution in &status.cautions {
+        let name = caution.rule.name();
+        let urgent = if caution.kind.urgent() {
+            "ATTENTION"
+        } else {
+            "HELD"
+        };
+        lines.push(format!(
+            "{urgent}, {name}: {}. Noted with: crossfade resume --reason \"…\"",
+            caution.sentence
+        ));
+    }
+    let unreachable = |rule: &&RuleReport| rule.state == RuleState::Unreachable;
+    lines.extend(
+        status
+            .rules
+            .iter()
+            .filter(unreachable)
+            .map(|rule| format!("ATTENTION: {}.", rule.sentence)),
+    );
+    match (status.breaker.state, status.breaker.left_ms) {
+        (BreakerState::Open, Some(left_ms)) => lines.push(format!(
+            "ATTENTION: the local breaker is open, calls stay; one is tried in {}.",
+            span(left_ms)
+        )),
+        (BreakerState::Open, None) | (BreakerState::Trial, _) => {
+            lines.push("ATTENTION: the local breaker tries one call.".to_owned());
+        }
+        (BreakerState::Closed, _) => {}
     }
     if let Some(problem) = &status.state_problem {
         lines.push(format!("ATTENTION: {problem}."));
@@ -203,14 +236,17 @@ fn rules(rules: &[RuleReport], out: &mut String) {
             .to_vec(),
     ];
     for rule in rules {
-        let now = match (rule.state, rule.value) {
-            (RuleState::Off, _) => "-".to_owned(),
-            (_, Some(value)) => format!("{value} % ({}/{})", rule.failures, rule.judged),
-            (_, None) => format!("{} calls, too few", rule.judged),
+        let now = match (rule.state, rule.odds, rule.value) {
+            (RuleState::Off, _, _) => "-".to_owned(),
+            (_, Some(odds), _) => format!("odds {odds}:1 ({}/{})", rule.failures, rule.judged),
+            (_, None, Some(value)) => format!("{value} % ({}/{})", rule.failures, rule.judged),
+            (_, None, None) => format!("{} calls, too few", rule.judged),
         };
-        let limit = rule
-            .limit
-            .map_or_else(|| "-".to_owned(), |limit| format!("{limit} %"));
+        let limit = match (rule.limit, rule.odds_limit) {
+            (Some(limit), _) => format!("{limit} %"),
+            (None, Some(odds)) => format!("{odds}:1"),
+            (None, None) => "-".to_owned(),
+        };
         let clock = match (rule.clock_ms, rule.for_ms) {
             (Some(ran), Some(of)) => format!("{} of {}", span(ran), span(of)),
             (None, Some(of)) => format!("0s of {}", span(of)),

@@ -9,6 +9,7 @@ use crate::config::Mapping;
 use crate::config::problems::Problems;
 use crate::rollout::Advance;
 use crate::rollout::plan::Fast;
+use crate::rollout::plan::Relative;
 use crate::rollout::plan::Rules;
 use humantime::format_duration;
 use serde_json::Value;
@@ -190,7 +191,7 @@ fn sticky(config: &Config) -> String {
 }
 
 /// Each rule in words; none: switched off.
-fn rules(rules: &Rules) -> [(&'static str, Option<String>); 4] {
+fn rules(rules: &Rules) -> [(&'static str, Option<String>); 8] {
     let fast = |rule: Fast| {
         format!(
             "more than {} % of the calls fail over {}",
@@ -213,11 +214,36 @@ fn rules(rules: &Rules) -> [(&'static str, Option<String>); 4] {
             time(rule.for_ms)
         )
     });
+    let relative = |rule: Relative, kinds: &str| {
+        let Relative { odds, action } = rule;
+        let action = action.name();
+        format!("more {kinds} than the original, at odds above {odds}:1 ({action})")
+    };
+    let abandoned = rules.abandoned.map(|rule| {
+        let times = rule.times;
+        format!("callers leave more than {times} times as many calls as the original's (hold)")
+    });
+    let breaker = rules.breaker.map(|rule| {
+        let rule = fast(rule);
+        format!("{rule}: this process pauses, nothing is rolled back")
+    });
     [
         ("errors", errors),
         ("latency", latency),
         ("severe", rules.severe.map(fast)),
         ("outage", rules.outage.map(fast)),
+        (
+            "relative",
+            rules
+                .relative
+                .map(|rule| relative(rule, "failures, slow calls or truncated answers")),
+        ),
+        (
+            "rejected",
+            rules.rejected.map(|rule| relative(rule, "refusals")),
+        ),
+        ("abandoned", abandoned),
+        ("breaker", breaker),
     ]
 }
 

@@ -4,11 +4,15 @@
 //! unit, a digit too many) and values under which the process could not keep its promises, not
 //! unusual wishes.
 
+use crate::rollout::plan::Abandoned;
+use crate::rollout::plan::Action;
 use crate::rollout::plan::Errors;
 use crate::rollout::plan::Fast;
 use crate::rollout::plan::Latency;
 use crate::rollout::plan::Measure;
+use crate::rollout::plan::OnThrottle;
 use crate::rollout::plan::Percentile;
+use crate::rollout::plan::Relative;
 use crate::split::Percent;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -93,6 +97,22 @@ pub const OUTAGE: Fast = Fast {
     over_ms: 30_000,
 };
 
+/// A chance finding in one of a thousand rollouts; and below the limit of `errors` the contract is
+/// not broken, so promotion waits for a person and nothing is taken back.
+pub const RELATIVE: Relative = Relative {
+    odds: 1_000,
+    action: Action::Hold,
+};
+
+/// Three times: models differ in speed, and callers in patience.
+pub const ABANDONED: Abandoned = Abandoned { times: 3 };
+
+/// As `outage`, which acts first where this process is the only one.
+pub const BREAKER: Fast = OUTAGE;
+
+/// A rollback is what people expect of a rule that trips.
+pub const ON_THROTTLE: OnThrottle = OnThrottle::Rollback;
+
 /// A connection in the same region takes milliseconds; after 2 s the packet is lost.
 pub const CONNECT: Duration = Duration::from_secs(2);
 
@@ -149,6 +169,12 @@ pub(crate) const OVER: RangeInclusive<Duration> =
 
 /// `above` of a rate: 100 % is exceeded by nothing, which would be a rule switched off unseen.
 pub(crate) const ABOVE: RangeInclusive<Percent> = Percent::ZERO..=pct(9_999);
+
+/// `odds`: from what holds an automatic advance anyway, to what no one waits for.
+pub(crate) const ODDS: RangeInclusive<u64> = 20..=1_000_000_000;
+
+/// `times` of `abandoned`.
+pub(crate) const TIMES: RangeInclusive<u64> = 2..=100;
 
 /// `above` of the latency rule.
 pub(crate) const SLOW: RangeInclusive<Duration> =

@@ -89,10 +89,20 @@ kinds! {
     Paused = "paused",
     /// A person ended the pause.
     Resumed = "resumed",
-    /// Something keeps the share at 0 although no rollback does.
+    /// Something keeps the share at 0 although no rollback does, or a finding stops the climb.
     Held = "held",
     /// It no longer does.
     Released = "released",
+    /// A trip on throttling put the stage before in force again.
+    SteppedBack = "stepped_back",
+    /// The original breaks the latency limit itself: that rule does not watch.
+    RuleUnreachable = "rule_unreachable",
+    /// It keeps the limit again.
+    RuleReachable = "rule_reachable",
+    /// The local breaker keeps calls from Bedrock for a while.
+    BreakerOpened = "local_breaker_open",
+    /// It lets them go again.
+    BreakerClosed = "local_breaker_closed",
     /// An edit changed the share in force.
     PercentChanged = "percent_changed",
     /// The state file cannot be written.
@@ -130,6 +140,9 @@ impl Kind {
             | Self::Resumed
             | Self::Held
             | Self::Released
+            | Self::SteppedBack
+            | Self::RuleUnreachable
+            | Self::BreakerOpened
             | Self::PercentChanged
             | Self::StateFailing
             | Self::StateHealed
@@ -138,6 +151,8 @@ impl Kind {
             | Self::CommandRefused
             | Self::ClockStarted
             | Self::ClockReset
+            | Self::RuleReachable
+            | Self::BreakerClosed
             | Self::Journal => false,
         }
     }

@@ -33,6 +33,7 @@ use std::path::PathBuf;
 mod access;
 mod bedrock;
 mod climb;
+mod compared;
 mod notify;
 mod original;
 mod rollout;

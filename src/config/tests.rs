@@ -3,11 +3,15 @@
 use super::*;
 use crate::config::resolve::load;
 use crate::rollout::Gate;
+use crate::rollout::plan::Abandoned;
+use crate::rollout::plan::Action;
 use crate::rollout::plan::Errors;
 use crate::rollout::plan::Fast;
 use crate::rollout::plan::Latency;
 use crate::rollout::plan::Measure;
+use crate::rollout::plan::OnThrottle;
 use crate::rollout::plan::Percentile;
+use crate::rollout::plan::Relative;
 use proptest::prelude::*;
 use std::fs;
 use std::net::Ipv4Addr;
@@ -114,6 +118,20 @@ fn the_defaults_are_those_of_the_design() {
             above: share(5_000),
             over_ms: 30_000,
         }),
+        relative: Some(Relative {
+            odds: 1_000,
+            action: Action::Hold,
+        }),
+        rejected: Some(Relative {
+            odds: 1_000,
+            action: Action::Hold,
+        }),
+        abandoned: Some(Abandoned { times: 3 }),
+        breaker: Some(Fast {
+            above: share(5_000),
+            over_ms: 30_000,
+        }),
+        on_throttle: OnThrottle::Rollback,
     };
     assert_eq!(config.rules, rules);
     let s = Duration::from_secs;
@@ -544,6 +562,27 @@ fn rules_are_switched_off_or_merged_with_the_defaults() {
         "rollback: { errors: { above: 100% } }\n",
         &["rollback.errors.above: found \"100%\"; accepted: a share such as 2%, from 0% to 99.99%"],
     );
+    check(
+        "rollback: { relative: { odds: 3, action: page }, rejected: { odds: 1000:1 } }\n",
+        &[
+            "rollback.relative.odds: found 3; accepted: a whole number from 20 to 1000000000",
+            "rollback.relative.action: found \"page\"; accepted: hold, rollback",
+            "rollback.rejected.odds: found \"1000:1\"; accepted: a whole number from 20 to \
+             1000000000",
+        ],
+    );
+    check(
+        "rollback: { abandoned: { times: 1 }, breaker: { over: 5s }, on_throttle: step_back }\n",
+        &[
+            "rollback.abandoned.times: found 1; accepted: a whole number from 2 to 100",
+            "rollback.breaker.over: found \"5s\"; accepted: a duration such as 10m, 90s or 500ms, \
+             from 30s to 1day",
+            "rollback.on_throttle: found step_back; accepted: rollback; step_back only with \
+             rollout.advance: auto, where there is a stage to go back to",
+        ],
+    );
+    let steps_back = valid("rollout: { advance: auto }\nrollback: { on_throttle: step_back }\n");
+    assert_eq!(steps_back.rules.on_throttle, OnThrottle::StepBack);
     for (more, accepted) in [
         (
             "rollback: { errors: { for: 50s }, latency: { for: 50s } }\n",

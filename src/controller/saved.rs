@@ -83,7 +83,7 @@ impl Done {
 #[derive(Debug)]
 enum Job {
     Lock,
-    Write(Record),
+    Write(Box<Record>),
     Copy(Arc<str>),
     Look,
 }
@@ -97,7 +97,7 @@ impl Job {
                 Err(error) => Done::failed(false, &error),
             },
             Self::Write(record) => match store.write(&record) {
-                Ok(()) => Done::Written(record),
+                Ok(()) => Done::Written(*record),
                 Err(error) => Done::failed(true, &error),
             },
             Self::Copy(text) => match store.save_config_copy(&text) {
@@ -188,7 +188,7 @@ impl Saved {
     fn next(&mut self, wanted: &Record) -> Option<Job> {
         match self.ownership {
             Ownership::Unknown | Ownership::Theirs => Some(Job::Lock),
-            Ownership::Ours if !self.holds(wanted) => Some(Job::Write(wanted.clone())),
+            Ownership::Ours if !self.holds(wanted) => Some(Job::Write(Box::new(wanted.clone()))),
             Ownership::Ours => match &self.copy {
                 Some(text) => Some(Job::Copy(Arc::clone(text))),
                 None => std::mem::take(&mut self.look).then_some(Job::Look),

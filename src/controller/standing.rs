@@ -80,6 +80,7 @@ impl State {
             percent: self.effective(),
             attempt: self.machine.attempt(),
             latched: self.machine.latched(),
+            admission: self.machine.admission(),
             holds: self.holds,
             report: Arc::new(self.tellable(now)),
             files: Arc::new(self.files.clone()),

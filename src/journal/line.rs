@@ -2,7 +2,7 @@
 
 use crate::config::notify::Kind;
 use crate::outcome::{Attempt, Class};
-use crate::rollout::{Numbers, Record, Rollback, Transition};
+use crate::rollout::{Numbers, Record, Rollback, RuleName, Transition};
 use crate::snapshot::Hold;
 use crate::split::Percent;
 use crate::telemetry::events::Control;
@@ -212,6 +212,17 @@ impl Draft {
             } => new(Kind::Resumed).to(*percent).by(actor, Some(reason)),
             Transition::ClockStarted { rule, .. } => new(Kind::ClockStarted).rule(rule.name()),
             Transition::ClockReset { rule, .. } => new(Kind::ClockReset).rule(rule.name()),
+            Transition::Cautioned(caution) => new(Kind::Held).rule(caution.rule.name()),
+            Transition::SteppedBack { from, to, caution } => new(Kind::SteppedBack)
+                .from(*from)
+                .to(*to)
+                .rule(caution.rule.name()),
+            Transition::RuleUnreachable { .. } => {
+                new(Kind::RuleUnreachable).rule(RuleName::Latency.name())
+            }
+            Transition::RuleReachable => new(Kind::RuleReachable).rule(RuleName::Latency.name()),
+            Transition::BreakerOpened { .. } => new(Kind::BreakerOpened),
+            Transition::BreakerClosed => new(Kind::BreakerClosed),
             Transition::CeilingHeld { .. } | Transition::Refused(_) => new(Kind::CommandRefused),
             // Nothing changed, or it is known already.
             Transition::AlreadyRolledBack(_)
@@ -294,6 +305,11 @@ impl Draft {
             | Kind::Resumed
             | Kind::Held
             | Kind::Released
+            | Kind::SteppedBack
+            | Kind::RuleUnreachable
+            | Kind::RuleReachable
+            | Kind::BreakerOpened
+            | Kind::BreakerClosed
             | Kind::PercentChanged
             | Kind::StateFailing
             | Kind::StateHealed

@@ -25,6 +25,7 @@ fn rollback(at_unix_ms: u64) -> Rollback {
         actor: None,
         reason: None,
         rearm_with_attempt: Some(2),
+        common_mode: false,
     }
 }
 

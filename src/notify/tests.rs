@@ -6,7 +6,7 @@ use crate::config::resolve;
 use crate::config::secret::Secret;
 use crate::controller;
 use crate::outcome::{Attempt, RuleTime};
-use crate::rollout::{Machine, Record};
+use crate::rollout::{Admission, Machine, Record};
 use crate::snapshot::{Files, Holds};
 use crate::split::Percent;
 use bytes::Bytes;
@@ -169,6 +169,7 @@ fn snapshot(notify: &str) -> Snapshot {
         percent: Percent::ZERO,
         attempt: Attempt(1),
         latched: false,
+        admission: Admission::All,
         holds: Holds::NONE,
         files: Arc::new(Files::default()),
     }

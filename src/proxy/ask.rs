@@ -55,7 +55,13 @@ pub(super) async fn ask(
         .bedrock
         .converse_stream(&snapshot.config.bedrock, target, go.body);
     let events = match tokio::time::timeout_at(patience.first_token_by(), sent).await {
-        Ok(events) => events?,
+        Ok(Ok(events)) => events,
+        Ok(Err(failure)) => {
+            if let Some(wait) = failure.retry_after {
+                shared.pauses.throttled(target, shared.clock.now(), wait);
+            }
+            return Err(failure);
+        }
         Err(_) => return Err(patience.failure()),
     };
     let events = Timed { events, patience };

@@ -273,10 +273,9 @@ impl Books {
         let Some(part) = self.original.as_mut().filter(|part| part.end.is_none()) else {
             return;
         };
-        part.end = Some((
-            verdict,
-            clock::io_now().saturating_duration_since(part.dispatched),
-        ));
+        let took = clock::io_now().saturating_duration_since(part.dispatched);
+        part.end = Some((verdict, took));
+        let heard = part.first_body.is_some();
         let first_body_ms = part.first_body.filter(|_| part.streamed).map(millis);
         // A call that Bedrock failed is no sample for the original: failing prompts would bias it.
         if self.forced || self.bedrock.is_some() {
@@ -286,7 +285,9 @@ impl Books {
             next_call(),
             CallEvent::Original {
                 verdict,
+                heard,
                 first_body_ms,
+                took_ms: millis(took),
             },
         );
         // The original's side is for comparison: under overload it may lose samples, counted.

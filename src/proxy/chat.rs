@@ -14,6 +14,7 @@ use super::{Shared, ask, gate, is_event_stream};
 use crate::config::Config;
 use crate::drain::Phase;
 use crate::outcome::{Arm, Class, Verdict};
+use crate::rollout::Admission;
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::{Eligibility, Look, Metrics};
 use crate::translate::{Identity, Reason};
@@ -71,6 +72,7 @@ pub(super) async fn chat(
         shared,
         &mut books,
         &decision,
+        snapshot.admission,
         snapshot.config.limits.in_flight,
     );
     match decision.course {
@@ -150,7 +152,13 @@ async fn hold(shared: &Shared, config: &Config, body: Incoming, books: &mut Book
 
 /// Takes one of `limit` places in flight for a call that is to go, and notes what was decided. None: the call
 /// stays, for want of a place too. Otherwise the moment of the dispatch.
-fn begin(shared: &Shared, books: &mut Books, decision: &Decision, limit: usize) -> Option<Instant> {
+fn begin(
+    shared: &Shared,
+    books: &mut Books,
+    decision: &Decision,
+    admission: Admission,
+    limit: usize,
+) -> Option<Instant> {
     if let Some(model) = &decision.model {
         books.model.clone_from(model);
     }
@@ -159,14 +167,7 @@ fn begin(shared: &Shared, books: &mut Books, decision: &Decision, limit: usize) 
     books.eligibility = eligibility(decision);
     let mut dispatched = None;
     if let Course::Go(go) = &decision.course {
-        let place = if shared.bedrock.starting() {
-            Err(Reason::Starting)
-        } else {
-            books
-                .open_bedrock(&go.mapping.target.model_id, go.key, limit)
-                .ok_or(Reason::Busy)
-        };
-        match place {
+        match place(shared, books, go, admission, limit) {
             Ok(at) => dispatched = Some(at),
             Err(reason) => books.eligibility = Eligibility::Ineligible(reason),
         }
@@ -183,6 +184,30 @@ fn begin(shared: &Shared, books: &mut Books, decision: &Decision, limit: usize) 
         );
     }
     dispatched
+}
+
+/// Takes the place in flight, or says why there is none now. A forced call asks neither the breaker
+/// nor what the service said of its quota: it is how a person finds out.
+fn place(
+    shared: &Shared,
+    books: &mut Books,
+    go: &Go,
+    admission: Admission,
+    limit: usize,
+) -> Result<Instant, Reason> {
+    let model_id = &go.mapping.target.model_id;
+    if shared.bedrock.starting() {
+        return Err(Reason::Starting);
+    }
+    if !books.forced && shared.pauses.holds(model_id, || shared.clock.now()) {
+        return Err(Reason::Throttled);
+    }
+    if !books.forced && !shared.pauses.admits(admission) {
+        return Err(Reason::Breaker);
+    }
+    books
+        .open_bedrock(model_id, go.key, limit)
+        .ok_or(Reason::Busy)
 }
 
 /// Counts a call that was decided.

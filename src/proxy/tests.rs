@@ -42,6 +42,7 @@ fn shared(drain: Watch) -> (Arc<Shared>, mpsc::Receiver<Booking>) {
         percent: Percent::ALL,
         attempt: Attempt(1),
         latched: false,
+        admission: crate::rollout::Admission::All,
         holds: Holds::NONE,
         report: Arc::new(machine.report(RuleTime(0))),
         files: Arc::new(Files::default()),

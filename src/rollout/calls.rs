@@ -51,6 +51,8 @@ pub(super) struct SpeedBooking {
 /// What is known of a call at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ended {
+    /// When it was sent.
+    pub(super) dispatched: RuleTime,
     /// Whether Bedrock had said anything: a first token or a refusal.
     pub(super) heard: bool,
     /// What the end itself books.
@@ -114,6 +116,7 @@ impl Calls {
         let mut call = self.running.remove(&call)?;
         let booking = latency.and_then(|latency| call.determine(at, complete, latency));
         Some(Ended {
+            dispatched: call.dispatched,
             heard: call.first_token || call.refused,
             booking,
         })
@@ -137,6 +140,11 @@ impl Calls {
     /// Forgets all of them.
     pub(super) fn clear(&mut self) {
         self.running.clear();
+    }
+
+    /// Whether one is running that was sent at `since` or later.
+    pub(super) fn any_since(&self, since: RuleTime) -> bool {
+        self.running.values().any(|call| call.dispatched >= since)
     }
 
     /// How many are running.

@@ -36,6 +36,12 @@ pub(super) enum Signal {
     Failures,
     /// Slow of timed calls.
     Slowness,
+    /// Answers that broke off, of judged calls.
+    Truncations,
+    /// Refused for what they are, of all that the arm judged or refused.
+    Rejections,
+    /// Left by the caller before the first token, of all that ended.
+    Abandonment,
 }
 
 /// The counters.
@@ -102,14 +108,19 @@ impl Counts {
 
     /// The two numbers that a rule compares.
     pub(super) fn ratio(&self, signal: Signal) -> Ratio {
-        let (good, bad) = match signal {
-            Signal::Failures => (self.ok, self.failures.total()),
-            Signal::Slowness => (self.fast, self.slow),
+        let failed = self.failures.total();
+        let judged = self.ok + failed;
+        let (bad, of) = match signal {
+            Signal::Failures => (failed, judged),
+            Signal::Slowness => (self.slow, self.fast + self.slow),
+            Signal::Truncations => (self.failures.of(Class::Truncated), judged),
+            Signal::Rejections => (self.rejected, judged + self.rejected),
+            Signal::Abandonment => {
+                let unjudged = self.rejected + self.context_window + self.repeated;
+                (self.abandoned, judged + unjudged + self.cancelled)
+            }
         };
-        Ratio {
-            bad,
-            of: good + bad,
-        }
+        Ratio { bad, of }
     }
 
     /// The failures by class.

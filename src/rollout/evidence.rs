@@ -4,11 +4,13 @@
 //! another attempt are only counted: they say nothing about the one that runs.
 
 use super::calls::Calls;
+use super::calls::Ended;
 use super::calls::Speed;
 use super::calls::SpeedBooking;
 use super::counts::Count;
 use super::counts::Counts;
 use super::counts::Signal;
+use super::latencies::Latencies;
 use super::plan::Latency;
 use super::plan::Measure;
 use super::repeats::Repeats;
@@ -33,6 +35,12 @@ pub(super) struct Evidence {
     repeats: Repeats,
     last_failure: Last,
     last_slow: Last,
+    last_rejected: Last,
+    last_abandoned: Last,
+    /// How long the original's calls take.
+    pub(super) latencies: Latencies,
+    /// When counting began.
+    pub(super) began: BucketNo,
     pub(super) other_attempt: u64,
     pub(super) unmatched: u64,
 }
@@ -59,7 +67,7 @@ pub(super) struct Last {
 
 impl Evidence {
     /// None yet.
-    pub(super) fn new(attempt: Attempt) -> Self {
+    pub(super) fn new(attempt: Attempt, began: BucketNo) -> Self {
         Self {
             attempt,
             original: ArmEvidence::new(),
@@ -68,22 +76,41 @@ impl Evidence {
             repeats: Repeats::default(),
             last_failure: Last::default(),
             last_slow: Last::default(),
+            last_rejected: Last::default(),
+            last_abandoned: Last::default(),
+            latencies: Latencies::new(),
+            began,
             other_attempt: 0,
             unmatched: 0,
         }
     }
 
     /// Forgets everything and counts for `attempt` from now on.
-    pub(super) fn start(&mut self, attempt: Attempt) {
+    /// How long the original's calls take is no matter of attempts.
+    pub(super) fn start(&mut self, attempt: Attempt, began: BucketNo) {
         self.attempt = attempt;
+        self.began = began;
         for arm in [&mut self.original, &mut self.bedrock] {
             arm.window.clear();
             arm.total = Counts::default();
         }
         self.calls.clear();
         self.repeats.clear();
-        self.last_failure = Last::default();
-        self.last_slow = Last::default();
+        for last in [
+            &mut self.last_failure,
+            &mut self.last_slow,
+            &mut self.last_rejected,
+            &mut self.last_abandoned,
+        ] {
+            *last = Last::default();
+        }
+    }
+
+    /// Forgets what the windows hold before `edge`; totals and running calls stay.
+    pub(super) fn clear_windows(&mut self, edge: BucketNo) {
+        self.original.window.clear();
+        self.bedrock.window.clear();
+        self.began = edge;
     }
 
     /// Forgets which calls were fast and slow; calls that run are not timed twice.
@@ -92,16 +119,25 @@ impl Evidence {
             arm.window.clear_speed();
             arm.total.clear_speed();
         }
+        self.latencies = Latencies::new();
         self.last_slow = Last::default();
     }
 
+    /// Forgets which of the original's calls were fast and slow, and how long they took.
+    pub(super) fn clear_original_speed(&mut self) {
+        self.original.window.clear_speed();
+        self.original.total.clear_speed();
+        self.latencies = Latencies::new();
+    }
+
     /// Counts a booking. Buckets before `looked_at` have been seen by a tick.
+    /// Gives back what is known of a call of Bedrock's that ended with it.
     pub(super) fn book(
         &mut self,
         booking: Booking,
         latency: Option<&Latency>,
         looked_at: BucketNo,
-    ) {
+    ) -> Option<Ended> {
         let Booking {
             at,
             attempt,
@@ -128,19 +164,26 @@ impl Evidence {
                 key,
                 request_id,
             } if ours => {
-                self.end(call, at, verdict, latency, looked_at);
+                let ended = self.end(call, at, verdict, &request_id, latency, looked_at);
                 self.judge(at, verdict, key, request_id, looked_at);
+                return ended;
             }
             CallEvent::Original {
                 verdict,
+                heard,
                 first_body_ms,
+                took_ms,
             } if ours => {
-                self.book_original(at, verdict, first_body_ms, latency);
+                self.book_original(at, verdict, heard);
+                if let Some(latency) = latency {
+                    self.time_original(at, verdict, latency, first_body_ms, took_ms);
+                }
             }
             CallEvent::Ended { .. } | CallEvent::Original { .. } => {
                 self.other_attempt = self.other_attempt.saturating_add(1);
             }
         }
+        None
     }
 
     /// Books the calls that have crossed the latency limit by `now`.
@@ -167,13 +210,17 @@ impl Evidence {
     pub(super) const fn seen(&mut self) {
         self.last_failure.late = false;
         self.last_slow.late = false;
+        self.last_rejected.late = false;
+        self.last_abandoned.late = false;
     }
 
     /// The last bad call.
     pub(super) const fn last(&self, signal: Signal) -> &Last {
         match signal {
-            Signal::Failures => &self.last_failure,
+            Signal::Failures | Signal::Truncations => &self.last_failure,
             Signal::Slowness => &self.last_slow,
+            Signal::Rejections => &self.last_rejected,
+            Signal::Abandonment => &self.last_abandoned,
         }
     }
 
@@ -183,18 +230,22 @@ impl Evidence {
         call: CallId,
         at: RuleTime,
         verdict: Verdict,
+        request_id: &Arc<str>,
         latency: Option<&Latency>,
         looked_at: BucketNo,
-    ) {
+    ) -> Option<Ended> {
         let complete = verdict == Verdict::Ok;
         let Some(ended) = self.calls.ended(call, at, complete, latency) else {
             self.unmatched = self.unmatched.saturating_add(1);
-            return;
+            return None;
         };
-        self.book_speed(ended.booking, looked_at);
+        self.book_speed(ended.booking.clone(), looked_at);
         if verdict == Verdict::Cancelled && !ended.heard {
             self.bedrock.count(at, Count::Abandoned);
+            self.last_abandoned.came(at, looked_at);
+            self.last_abandoned.request_id = Some(Arc::clone(request_id));
         }
+        Some(ended)
     }
 
     /// Counts how a Bedrock call ended.
@@ -220,33 +271,47 @@ impl Evidence {
             return;
         }
         self.bedrock.count(at, what);
-        if let Verdict::Failure(_) = verdict {
-            self.last_failure.came(at, looked_at);
-            self.last_failure.request_id = Some(request_id);
-        }
+        let last = match verdict {
+            Verdict::Failure(_) => &mut self.last_failure,
+            Verdict::Rejected => &mut self.last_rejected,
+            Verdict::Ok | Verdict::ContextWindow | Verdict::Cancelled => return,
+        };
+        last.came(at, looked_at);
+        last.request_id = Some(request_id);
     }
 
     /// Counts how a call ended that the original answered.
-    fn book_original(
+    fn book_original(&mut self, at: RuleTime, verdict: Verdict, heard: bool) {
+        self.original.count(at, Count::of(verdict));
+        if verdict == Verdict::Cancelled && !heard {
+            self.original.count(at, Count::Abandoned);
+        }
+    }
+
+    /// Counts whether a call was fast that the original answered, by what the rule times.
+    fn time_original(
         &mut self,
         at: RuleTime,
         verdict: Verdict,
+        latency: &Latency,
         first_body_ms: Option<u64>,
-        latency: Option<&Latency>,
+        took_ms: u64,
     ) {
-        self.original.count(at, Count::of(verdict));
-        let Some((
-            Latency {
-                above_ms,
-                measure: Measure::FirstToken,
-                ..
-            },
-            took_ms,
-        )) = latency.zip(first_body_ms)
-        else {
-            return;
+        let took_ms = match (latency.measure, verdict) {
+            (Measure::FirstToken, _) => first_body_ms,
+            (Measure::Total, Verdict::Ok) => Some(took_ms),
+            // One that does not end well was slow if it took so long, and fast in no case.
+            (
+                Measure::Total,
+                Verdict::Failure(_)
+                | Verdict::Rejected
+                | Verdict::ContextWindow
+                | Verdict::Cancelled,
+            ) => Some(took_ms).filter(|&ms| ms > latency.above_ms),
         };
-        let speed = if took_ms > *above_ms {
+        let Some(took_ms) = took_ms else { return };
+        self.latencies.add(at, took_ms);
+        let speed = if took_ms > latency.above_ms {
             Count::Slow
         } else {
             Count::Fast

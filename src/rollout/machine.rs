@@ -14,6 +14,7 @@
 //! edge only: a step up can come late, and never twice at once. What people ask for is in
 //! `command`, what edits do in `edit`.
 
+use super::Admission;
 use super::Advance;
 use super::Cause;
 use super::Input;
@@ -24,14 +25,17 @@ use super::RecordState;
 use super::Report;
 use super::Rollback;
 use super::Transition;
+use super::breaker::Breaker;
+use super::common;
 use super::counts::Signal;
 use super::evidence::Evidence;
 use super::looks::Schedule;
 use super::ratio::Ratio;
+use super::report::Seen;
 use super::rules::Clocks;
-use super::rules::Finding;
 use super::rules::Trip;
 use super::stage::Stage;
+use super::watch::Watch;
 use super::window::BUCKETS;
 use super::window::BucketNo;
 use super::words;
@@ -44,6 +48,9 @@ use crate::split::Percent;
 mod climb;
 mod command;
 mod edit;
+mod heed;
+
+use heed::swung;
 
 /// The whole rollout state.
 #[derive(Clone, Debug)]
@@ -56,6 +63,9 @@ pub struct Machine {
     schedule: Schedule,
     evidence: Evidence,
     clocks: Clocks,
+    watch: Watch,
+    /// When the share last went one stage back by itself.
+    stepped_back: Option<RuleTime>,
     /// Whether something outside kept the share at 0 at the last tick.
     held: bool,
     /// How many questions the gate was asked.
@@ -70,8 +80,8 @@ impl Machine {
     /// A machine at the start of the process; windows and clocks start empty. A plan with a higher
     /// attempt than the record's acts at the first input, so that its transitions are seen.
     pub fn new(plan: Plan, record: Record, now: RuleTime) -> Self {
-        let evidence = Evidence::new(record.attempt);
         let (clocks, looked_at) = (Clocks::default(), BucketNo::at(now));
+        let evidence = Evidence::new(record.attempt, looked_at);
         let schedule = schedule(&plan);
         let mut machine = Self {
             plan,
@@ -80,6 +90,8 @@ impl Machine {
             schedule,
             evidence,
             clocks,
+            watch: Watch::new(looked_at),
+            stepped_back: None,
             held: false,
             questions: QuestionId::default(),
             looked_at,
@@ -96,7 +108,7 @@ impl Machine {
         let mut out = Vec::new();
         self.follow_plan(&mut out);
         match input {
-            Input::Booking(booking) => self.book(booking),
+            Input::Booking(booking) => self.book(booking, &mut out),
             Input::Tick { unix_ms, held } => self.tick(unix_ms, held, &mut out),
             Input::Command(command) => out.push(self.command(command)),
             Input::Plan(plan) => self.replan(plan, &mut out),
@@ -131,6 +143,11 @@ impl Machine {
         self.record.rollback().is_some()
     }
 
+    /// Which calls the local breaker lets go.
+    pub const fn admission(&self) -> Admission {
+        self.watch.admission()
+    }
+
     /// What must be persisted, whenever it differs from what is on disk. Of the attempt and the
     /// latch it changes only together with a transition whose [`Transition::persist`] is true (or
     /// says that the file is what was just read); of the stage also as it ages.
@@ -151,22 +168,35 @@ impl Machine {
             record,
             evidence,
             clocks,
+            watch,
             ..
         } = self;
-        let stage = self.stage_report();
-        let percent = self.percent();
         let now = self.now.max(now);
-        Report::new(plan, record, percent, stage, evidence, clocks, now)
+        let seen = Seen {
+            rules: &plan.rules,
+            evidence,
+            clocks,
+            watch,
+            cautions: &record.cautions,
+            now,
+        };
+        Report::new(plan, record, self.percent(), self.stage_report(), &seen)
     }
 
-    fn book(&mut self, booking: Booking) {
+    fn book(&mut self, booking: Booking, out: &mut Vec<Transition>) {
         let booking = Booking {
             at: booking.at.min(self.now),
             ..booking
         };
         let before = self.judged();
-        self.evidence
+        let verdict = booking.event.verdict();
+        let ended = self
+            .evidence
             .book(booking, self.plan.rules.latency.as_ref(), self.looked_at);
+        if let (Some(ended), Some(verdict)) = (ended, verdict) {
+            let swing = self.watch.ended(&ended, verdict, self.now);
+            out.extend(swing.map(swung));
+        }
         let after = self.judged();
         if after.of > before.of {
             self.count_for_stage(after.bad > before.bad);
@@ -180,7 +210,8 @@ impl Machine {
     fn tick(&mut self, unix_ms: u64, held: bool, out: &mut Vec<Transition>) {
         self.evidence
             .tick(self.now, self.plan.rules.latency.as_ref(), self.looked_at);
-        self.held = held;
+        // While the breaker keeps calls back a stage shows nothing.
+        self.held = held || self.admission() != Admission::All;
         let last = BucketNo::at(self.now);
         let first = self
             .looked_at
@@ -200,27 +231,12 @@ impl Machine {
         }
     }
 
-    /// Looks at the rules as of one edge.
-    fn look(&mut self, edge: BucketNo, unix_ms: u64, out: &mut Vec<Transition>) {
-        for finding in self.clocks.look(&self.plan.rules, &self.evidence, edge) {
-            out.push(match finding {
-                Finding::Started { rule, look, limit } => Transition::ClockStarted {
-                    rule,
-                    sentence: format!("{}, limit {limit} %", words::seen(&look)),
-                },
-                Finding::Reset { rule, ran_ms, why } => {
-                    Transition::ClockReset { rule, ran_ms, why }
-                }
-                Finding::Trips(trip) => Transition::Tripped(self.trip(&trip, unix_ms)),
-            });
-        }
-    }
-
-    fn trip(&mut self, trip: &Trip, unix_ms: u64) -> Rollback {
-        let signal = trip.rule.signal();
+    fn trip(&mut self, trip: &Trip, edge: BucketNo, unix_ms: u64) -> Rollback {
+        let common = common::common_mode(trip, &self.evidence, edge);
+        let said = common.map(|ratio| format!("the original as well: {ratio}"));
         let request_id = self
             .evidence
-            .last(signal)
+            .last(trip.signal)
             .request_id
             .as_deref()
             .map(str::to_owned);
@@ -228,7 +244,14 @@ impl Machine {
         let counted = Class::ALL.map(|class| (class, trip.classes.of(class)));
         self.latch(Rollback {
             rule: Cause::Rule(trip.rule),
-            sentence: words::tripped(trip, from_percent, request_id.as_deref()),
+            sentence: words::tripped(
+                trip,
+                Percent::ZERO,
+                from_percent,
+                request_id.as_deref(),
+                said.as_deref(),
+            ),
+            common_mode: common.is_some(),
             at_unix_ms: unix_ms,
             from_percent,
             numbers: Some(trip.numbers),
@@ -245,6 +268,7 @@ impl Machine {
 
     fn latch(&mut self, rollback: Rollback) -> Rollback {
         self.clocks = Clocks::default();
+        self.watch.breaker = Breaker::default();
         self.stage = None;
         self.record = Record {
             state: RecordState::RolledBack(Box::new(rollback.clone())),
@@ -261,9 +285,11 @@ impl Machine {
     }
 
     fn restart_evidence(&mut self, attempt: Attempt) {
-        self.evidence.start(attempt);
         self.clocks = Clocks::default();
         self.looked_at = BucketNo::at(self.now);
+        self.evidence.start(attempt, self.looked_at);
+        self.watch = Watch::new(self.looked_at);
+        self.stepped_back = None;
     }
 }
 

@@ -68,7 +68,7 @@ impl Gate {
     }
 }
 
-/// The four rules; `None` is switched off.
+/// The rules; `None` is switched off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// `rollback.errors`.
@@ -79,6 +79,76 @@ pub struct Rules {
     pub severe: Option<Fast>,
     /// `rollback.outage`.
     pub outage: Option<Fast>,
+    /// `rollback.relative`: failures, slow calls and truncated answers against the original's.
+    pub relative: Option<Relative>,
+    /// `rollback.rejected`: refusals against the original's.
+    pub rejected: Option<Relative>,
+    /// `rollback.abandoned`: calls that their callers left, against the original's.
+    pub abandoned: Option<Abandoned>,
+    /// `rollback.breaker`: keeps this process from Bedrock for a while, no rollback.
+    pub breaker: Option<Fast>,
+    /// `rollback.on_throttle`.
+    pub on_throttle: OnThrottle,
+}
+
+/// Bad calls come from Bedrock more often than its share of the calls explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relative {
+    /// The odds against chance, as n of n:1; strictly above is a finding.
+    pub odds: u64,
+    /// What is done about it.
+    pub action: Action,
+}
+
+/// What a comparison with the original leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Promotion is held, and people are told.
+    Hold,
+    /// Everything is taken back.
+    Rollback,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: [Self; 2] = [Self::Hold, Self::Rollback];
+
+    /// As configuration and messages write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+/// Callers leave more of Bedrock's calls before the first token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abandoned {
+    /// How many times the original's share; strictly above is a finding.
+    pub times: u64,
+}
+
+/// What a trip leads to when nearly all failures are throttling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnThrottle {
+    /// Everything is taken back, as for any other failure.
+    Rollback,
+    /// Back to the previous stage, if that one baked: less traffic cures throttling.
+    StepBack,
+}
+
+impl OnThrottle {
+    /// Every choice.
+    pub const ALL: [Self; 2] = [Self::Rollback, Self::StepBack];
+
+    /// As configuration and messages write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rollback => "rollback",
+            Self::StepBack => "step_back",
+        }
+    }
 }
 
 /// The error rate stays above a share for a time.

@@ -26,6 +26,9 @@ pub struct Progress {
     pub phase: Phase,
     /// What the calls were made with.
     pub basis: Basis,
+    /// The stage before it, if that one was left with nothing missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baked: Option<Percent>,
 }
 
 /// Judged calls of a stage.
@@ -112,6 +115,7 @@ impl Progress {
             looked: None,
             phase: Phase::Open,
             basis,
+            baked: None,
         }
     }
 }

@@ -55,10 +55,12 @@ pub enum Wait {
         /// So many are needed.
         needed: u64,
     },
-    /// A rule speaks against it: its breach clock runs.
+    /// A rule speaks against it.
     Rule {
         /// Which.
         rule: RuleName,
+        /// In which way.
+        why: Against,
     },
     /// A gate has not agreed.
     Gate {
@@ -67,6 +69,20 @@ pub enum Wait {
         /// What it said.
         said: Said,
     },
+}
+
+/// How a rule speaks against the next stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Against {
+    /// Its breach clock runs.
+    Clock,
+    /// It found something that nobody has taken note of.
+    Finding,
+    /// The original breaks its limit itself.
+    Unreachable,
+    /// Its odds against chance are at 20:1 already.
+    Odds,
 }
 
 /// What a gate said so far.
@@ -112,7 +128,7 @@ pub(super) fn waits(
     schedule: &Schedule,
     stage: &Stage,
     evidence: &Evidence,
-    against: Option<RuleName>,
+    against: Option<(RuleName, Against)>,
     edge: BucketNo,
 ) -> Vec<Wait> {
     let progress = &stage.progress;
@@ -147,7 +163,7 @@ pub(super) fn waits(
         judged: recent,
         needed: ENOUGH_CALLS,
     });
-    let rule = against.map(|rule| Wait::Rule { rule });
+    let rule = against.map(|(rule, why)| Wait::Rule { rule, why });
     [bake, quality, recent, rule]
         .into_iter()
         .flatten()

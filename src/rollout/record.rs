@@ -4,6 +4,7 @@
 //! that was lost is a rollback of its own kind, which only a person's re-arm ends: which attempt it
 //! was of is not known, so a raised one proves nothing.
 
+use super::Caution;
 use super::Paused;
 use super::Progress;
 use crate::outcome::Attempt;
@@ -33,6 +34,9 @@ pub struct Record {
     /// The pause that holds, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// What rules found that nobody has taken note of yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cautions: Vec<Caution>,
 }
 
 /// Whether calls may go to Bedrock.
@@ -58,6 +62,9 @@ pub struct Rollback {
     pub from_percent: Percent,
     /// What the rule saw; none for a rollback that no rule caused.
     pub numbers: Option<Numbers>,
+    /// Whether the original was over the same limit at the time.
+    #[serde(default)]
+    pub common_mode: bool,
     /// The failures that the rule saw, by class.
     pub classes: BTreeMap<Class, u64>,
     /// The request id of the last call that failed (or, for `latency`, that was slow).
@@ -101,7 +108,7 @@ pub enum Cause {
     StateFile,
 }
 
-/// The four rollback rules.
+/// The rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleName {
@@ -113,6 +120,16 @@ pub enum RuleName {
     Severe,
     /// A very high error rate over seconds.
     Outage,
+    /// Failures come from Bedrock more often than its share of the calls explains.
+    Relative,
+    /// The same of slow calls.
+    RelativeSlow,
+    /// The same of truncated answers.
+    RelativeTruncated,
+    /// The same of refusals.
+    Rejected,
+    /// Callers leave Bedrock's calls before the first token.
+    Abandoned,
 }
 
 impl Record {
@@ -127,6 +144,7 @@ impl Record {
             state: RecordState::Armed,
             progress: None,
             paused: None,
+            cautions: Vec::new(),
         }
     }
 
@@ -140,6 +158,7 @@ impl Record {
             at_unix_ms,
             from_percent: Percent::ZERO,
             numbers: None,
+            common_mode: false,
             classes: BTreeMap::new(),
             last_failure_request_id: None,
             actor: None,
@@ -262,7 +281,17 @@ impl TryFrom<String> for Cause {
 
 impl RuleName {
     /// Every rule, in the order of the configuration.
-    pub const ALL: [Self; 4] = [Self::Errors, Self::Latency, Self::Severe, Self::Outage];
+    pub const ALL: [Self; 9] = [
+        Self::Errors,
+        Self::Latency,
+        Self::Severe,
+        Self::Outage,
+        Self::Relative,
+        Self::RelativeSlow,
+        Self::RelativeTruncated,
+        Self::Rejected,
+        Self::Abandoned,
+    ];
 
     /// The rule's name in configuration, metrics and messages.
     pub const fn name(self) -> &'static str {
@@ -271,6 +300,11 @@ impl RuleName {
             Self::Latency => "latency",
             Self::Severe => "severe",
             Self::Outage => "outage",
+            Self::Relative => "relative",
+            Self::RelativeSlow => "relative_slow",
+            Self::RelativeTruncated => "relative_truncated",
+            Self::Rejected => "rejected",
+            Self::Abandoned => "abandoned",
         }
     }
 }

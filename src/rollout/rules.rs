@@ -13,7 +13,6 @@
 use super::Numbers;
 use super::RuleName;
 use super::clock::BreachClock;
-use super::clock::ENOUGH_BAD;
 use super::clock::ENOUGH_CALLS;
 use super::clock::Since;
 use super::clock::Step;
@@ -30,7 +29,6 @@ use super::ratio::Ratio;
 use super::transition::ResetWhy;
 use super::window::BUCKET_MS;
 use super::window::BucketNo;
-use super::window::Judgement;
 use super::window::Look;
 use super::window::Window;
 use super::window::buckets;
@@ -63,14 +61,18 @@ pub(super) enum Finding {
 }
 
 /// What a rule saw when it tripped.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Trip {
     /// Which rule.
     pub(super) rule: RuleName,
+    /// What it counts.
+    pub(super) signal: Signal,
     /// Its numbers.
     pub(super) numbers: Numbers,
     /// The failures in the same window by class; none for `latency`, which counts slow calls.
     pub(super) classes: PerClass,
+    /// More that it has to say.
+    pub(super) besides: Option<String>,
 }
 
 /// A rule over one window.
@@ -87,6 +89,7 @@ impl Clocks {
         &mut self,
         rules: &Rules,
         evidence: &Evidence,
+        latency_is_armed: bool,
         edge: BucketNo,
     ) -> Vec<Finding> {
         let window = &evidence.bedrock.window;
@@ -106,6 +109,9 @@ impl Clocks {
             let (Some(sustained), Some(clock)) = (Sustained::of(rule, rules), self.of(rule)) else {
                 continue;
             };
+            if rule == RuleName::Latency && !latency_is_armed {
+                continue;
+            }
             let fresh = evidence.fresh(sustained.signal, edge);
             match clock.step(&sustained, window, edge, fresh) {
                 Step::Nothing => {}
@@ -130,8 +136,8 @@ impl Clocks {
         findings
     }
 
-    /// The rule that speaks against going on, if one does: its clock runs.
-    pub(super) fn against(&self) -> Option<RuleName> {
+    /// The rule whose clock runs, if one does.
+    pub(super) fn running(&self) -> Option<RuleName> {
         let runs = |clock: &BreachClock| clock.started().is_some();
         [
             (RuleName::Errors, runs(&self.errors)),
@@ -150,17 +156,13 @@ impl Clocks {
         match rule {
             RuleName::Errors => Some(&mut self.errors),
             RuleName::Latency => Some(&mut self.latency),
-            RuleName::Severe | RuleName::Outage => None,
-        }
-    }
-}
-
-impl RuleName {
-    /// What the rule counts.
-    pub(super) const fn signal(self) -> Signal {
-        match self {
-            Self::Errors | Self::Severe | Self::Outage => Signal::Failures,
-            Self::Latency => Signal::Slowness,
+            RuleName::Severe
+            | RuleName::Outage
+            | RuleName::Relative
+            | RuleName::RelativeSlow
+            | RuleName::RelativeTruncated
+            | RuleName::Rejected
+            | RuleName::Abandoned => None,
         }
     }
 }
@@ -183,7 +185,13 @@ impl Sustained {
                     for_ms,
                 },
             ),
-            RuleName::Severe | RuleName::Outage => None,
+            RuleName::Severe
+            | RuleName::Outage
+            | RuleName::Relative
+            | RuleName::RelativeSlow
+            | RuleName::RelativeTruncated
+            | RuleName::Rejected
+            | RuleName::Abandoned => None,
         }
     }
 }
@@ -201,7 +209,13 @@ impl Burst {
             .map(|fast| Self::new(fast, ENOUGH_CALLS_SEVERE))
     }
 
-    const fn new(Fast { above, over_ms }: Fast, enough: u64) -> Self {
+    /// The breaker's own measure, if it is switched on.
+    pub(super) fn breaker(rules: &Rules) -> Option<Self> {
+        rules.breaker.map(|fast| Self::new(fast, ENOUGH_CALLS))
+    }
+
+    /// A rule over a window that holds at least `enough` calls.
+    pub(super) const fn new(Fast { above, over_ms }: Fast, enough: u64) -> Self {
         Self {
             limit: above,
             over_ms,
@@ -219,27 +233,42 @@ impl Burst {
         self.enough
     }
 
-    /// The window, stretched as far as it needs: to the next listed step above `over`.
-    pub(super) fn look(&self, window: &Window, edge: BucketNo) -> Look {
-        let rungs = [self.over_ms]
+    /// Its window, and what it stretches to, in milliseconds: the listed steps above `over`.
+    pub(super) fn rungs_ms(&self) -> impl Iterator<Item = u64> {
+        let over_ms = self.over_ms;
+        [over_ms]
             .into_iter()
-            .chain(STRETCH_MS.into_iter().filter(|&ms| ms > self.over_ms))
-            .map(buckets);
+            .chain(STRETCH_MS.into_iter().filter(move |&ms| ms > over_ms))
+    }
+
+    /// The window of failures, stretched as far as it needs.
+    pub(super) fn look(&self, window: &Window, edge: BucketNo) -> Look {
+        let rungs = self.rungs_ms().map(buckets);
         window.look(edge, Signal::Failures, rungs, self.enough)
+    }
+
+    /// The window of `signal`, stretched as far as it needs, but not beyond `since`.
+    pub(super) fn look_since(
+        &self,
+        window: &Window,
+        signal: Signal,
+        since: BucketNo,
+        edge: BucketNo,
+    ) -> Look {
+        let held = edge.0.saturating_sub(since.0);
+        let rungs = self.rungs_ms().map(|ms| buckets(ms).min(held));
+        window.look(edge, signal, rungs, self.enough)
     }
 
     /// Whether it trips at `edge`, given that a failure came into view.
     fn trips(&self, rule: RuleName, window: &Window, edge: BucketNo) -> Option<Trip> {
         let look = self.look(window, edge);
-        let breaching = match look.judge(self.limit) {
-            Judgement::Breaching => true,
-            Judgement::Ok | Judgement::Unknown => false,
-        };
-        let trips = breaching && look.ratio.bad >= ENOUGH_BAD && look.spread >= ENOUGH_BUCKETS;
-        trips.then(|| Trip {
+        look.shows(self.limit).then(|| Trip {
             rule,
+            signal: Signal::Failures,
             numbers: numbers(look.ratio, self.limit, look.window_ms()),
             classes: *window.sum(edge, look.buckets).failures(),
+            besides: None,
         })
     }
 }
@@ -260,6 +289,9 @@ impl Trip {
                 rules.latency.map(|latency| latency.above_ms),
                 PerClass::default(),
             ),
+            Signal::Truncations | Signal::Rejections | Signal::Abandonment => {
+                (None, PerClass::default())
+            }
         };
         let window_ms = since.buckets.saturating_mul(BUCKET_MS);
         let numbers = Numbers {
@@ -269,8 +301,10 @@ impl Trip {
         };
         Self {
             rule,
+            signal: sustained.signal,
             numbers,
             classes,
+            besides: None,
         }
     }
 }
@@ -308,7 +342,7 @@ fn numbers(ratio: Ratio, limit: Percent, window_ms: u64) -> Numbers {
 const ENOUGH_CALLS_SEVERE: u64 = 50;
 
 /// In how many different buckets failures must have been.
-const ENOUGH_BUCKETS: u64 = 4;
+pub(super) const ENOUGH_BUCKETS: u64 = 4;
 
 /// How far the window of `outage` and `severe` may stretch, in milliseconds: 30 s, then 1, 2, 5,
 /// 10, 20, 30 and 60 minutes.

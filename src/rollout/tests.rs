@@ -5,15 +5,21 @@
 //! drives whole rollouts with generated histories; `chance` checks the published odds. `looks`,
 //! `climb` and `gates` are the same for the way up, `climbing` its slow machine.
 
+mod breaker;
 mod bursts;
-mod chance;
+pub(super) mod chance;
 mod climb;
 mod climbing;
 mod clocks;
+mod common;
+mod compared;
 mod control;
+pub(super) mod draws;
 mod gates;
 mod invariants;
 mod looks;
+mod reachable;
 mod reference;
-mod rig;
+pub(super) mod rig;
 mod speed;
+mod throttled;

@@ -1,6 +1,7 @@
 //! What the machine did: the only thing that is logged, counted and shown as an event.
 
 use super::BasisChange;
+use super::Caution;
 use super::Paused;
 use super::Rollback;
 use super::RuleName;
@@ -136,6 +137,31 @@ pub enum Transition {
         /// Why.
         why: ResetWhy,
     },
+    /// A rule found something that is a reason to stop and look.
+    Cautioned(Caution),
+    /// A trip on throttling: the share went back to the stage before.
+    SteppedBack {
+        /// The stage that was left.
+        from: Percent,
+        /// The stage that is in force.
+        to: Percent,
+        /// What the rule saw.
+        caution: Caution,
+    },
+    /// The original breaks the latency limit itself: the rule does not watch.
+    RuleUnreachable {
+        /// The original's figure, and what would be right.
+        sentence: String,
+    },
+    /// The original keeps the latency limit: the rule watches.
+    RuleReachable,
+    /// The local breaker keeps calls from Bedrock.
+    BreakerOpened {
+        /// For how long, in milliseconds; then one call is tried.
+        wait_ms: u64,
+    },
+    /// The local breaker lets calls go again.
+    BreakerClosed,
     /// The state file was read again and taken into account.
     RecordRead {
         /// The attempt that holds now.
@@ -196,6 +222,8 @@ pub enum ResetWhy {
     Recovered,
     /// No call was judged for as long as the rule's duration.
     Idle,
+    /// The original does not keep the limit either.
+    Unreachable,
     /// The rule was switched off, or its limit changed so that what was counted means nothing.
     Edited,
 }
@@ -286,7 +314,9 @@ impl Transition {
             | Self::Stalled { .. }
             | Self::Finished { .. }
             | Self::Paused { .. }
-            | Self::Resumed { .. } => true,
+            | Self::Resumed { .. }
+            | Self::Cautioned(_)
+            | Self::SteppedBack { .. } => true,
             Self::RecordRead { write_back, .. } => *write_back,
             Self::AlreadyRolledBack(_)
             | Self::AlreadyPaused(_)
@@ -296,6 +326,10 @@ impl Transition {
             | Self::CeilingHeld { .. }
             | Self::ClockStarted { .. }
             | Self::ClockReset { .. }
+            | Self::RuleUnreachable { .. }
+            | Self::RuleReachable
+            | Self::BreakerOpened { .. }
+            | Self::BreakerClosed
             | Self::Refused(_) => false,
         }
     }
@@ -321,6 +355,12 @@ impl Transition {
             Self::CeilingHeld { .. } => "ceiling_held",
             Self::ClockStarted { .. } => "clock_started",
             Self::ClockReset { .. } => "clock_reset",
+            Self::Cautioned(_) => "held",
+            Self::SteppedBack { .. } => "stepped_back",
+            Self::RuleUnreachable { .. } => "rule_unreachable",
+            Self::RuleReachable => "rule_reachable",
+            Self::BreakerOpened { .. } => "local_breaker_open",
+            Self::BreakerClosed => "local_breaker_closed",
             Self::RecordRead { .. } => "record_read",
             Self::Refused(_) => "refused",
         }

@@ -1,8 +1,8 @@
 //! How numbers and decisions are said in sentences.
 
-use super::RuleName;
 use super::Wait;
 use super::counts::PerClass;
+use super::counts::Signal;
 use super::ratio::Coarse;
 use super::ratio::Ratio;
 use super::rules::Trip;
@@ -35,9 +35,15 @@ impl fmt::Display for Span {
     }
 }
 
-/// The sentence of a trip: what changed, what the rule saw, what kind of failures they were, and
-/// which request was the last.
-pub(super) fn tripped(trip: &Trip, from: Percent, request_id: Option<&str>) -> String {
+/// The sentence of a trip: what changed, what the rule saw, what kind of failures they were, what
+/// there is in `common` with the original, and which request was the last.
+pub(super) fn tripped(
+    trip: &Trip,
+    to: Percent,
+    from: Percent,
+    request_id: Option<&str>,
+    common: Option<&str>,
+) -> String {
     let numbers = &trip.numbers;
     let (share, limit) = (Coarse(numbers.value), numbers.limit);
     let (bad, of) = (numbers.failures, numbers.judged);
@@ -50,14 +56,21 @@ pub(super) fn tripped(trip: &Trip, from: Percent, request_id: Option<&str>) -> S
         None => String::new(),
     };
     let mut sentence = format!(
-        "Rolled back {from} % -> 0 %: {} {share} %{kind} ({bad}/{of}) {time}, limit {limit} %",
+        "Rolled back {from} % -> {to} %: {} {share} %{kind} ({bad}/{of}) {time}, limit {limit} %",
         trip.rule.name()
     );
     sentence.push_str(&mostly(&trip.classes));
+    for more in [trip.besides.as_deref(), common].into_iter().flatten() {
+        sentence.push_str("; ");
+        sentence.push_str(more);
+    }
     if let Some(request_id) = request_id {
-        let last = match trip.rule {
-            RuleName::Latency => "slow",
-            RuleName::Errors | RuleName::Severe | RuleName::Outage => "failing",
+        let last = match trip.signal {
+            Signal::Failures => "failing",
+            Signal::Slowness => "slow",
+            Signal::Truncations => "truncated",
+            Signal::Rejections => "refused",
+            Signal::Abandonment => "abandoned",
         };
         // Writing to a string cannot fail.
         let _ = write!(sentence, "; last {last} request {request_id}");

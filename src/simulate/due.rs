@@ -35,6 +35,7 @@ pub(super) enum What {
     Original {
         verdict: Verdict,
         first_ms: Option<u64>,
+        took_ms: u64,
     },
 }
 

@@ -203,6 +203,7 @@ impl Play {
             What::Original {
                 verdict: call.verdict,
                 first_ms: call.first_token_ms,
+                took_ms: call.total_ms,
             },
         );
     }
@@ -290,11 +291,17 @@ impl Play {
                     request_id,
                 }
             }
-            What::Original { verdict, first_ms } => {
+            What::Original {
+                verdict,
+                first_ms,
+                took_ms,
+            } => {
                 self.draw(Arm::Original, verdict, first_ms);
                 CallEvent::Original {
                     verdict,
+                    heard: first_ms.is_some(),
                     first_body_ms: first_ms,
+                    took_ms,
                 }
             }
         };

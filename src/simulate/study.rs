@@ -224,6 +224,14 @@ fn is_false(trip: &Trip, errors: f64, slow: f64) -> bool {
     let truth = match trip.rollback.rule {
         Cause::Rule(RuleName::Errors | RuleName::Severe | RuleName::Outage) => errors,
         Cause::Rule(RuleName::Latency) => slow,
+        // Both arms of made-up traffic are alike: whatever sets them apart is chance.
+        Cause::Rule(
+            RuleName::Relative
+            | RuleName::RelativeSlow
+            | RuleName::RelativeTruncated
+            | RuleName::Rejected
+            | RuleName::Abandoned,
+        ) => return true,
         Cause::Operator | Cause::StateFile => return false,
     };
     let numbers = trip.rollback.numbers;

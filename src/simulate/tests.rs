@@ -8,7 +8,7 @@ use super::trace::{Trace, TraceError};
 use super::traffic::{Profile, Trouble};
 use crate::config::defaults;
 use crate::outcome::Attempt;
-use crate::rollout::plan::Rules;
+use crate::rollout::plan::{OnThrottle, Rules};
 use crate::rollout::{Advance, Basis, Plan};
 use crate::split::Percent;
 use serde_json::{Value, json};
@@ -25,6 +25,11 @@ fn plan() -> Plan {
             latency: Some(defaults::LATENCY),
             severe: Some(defaults::SEVERE),
             outage: Some(defaults::OUTAGE),
+            relative: None,
+            rejected: None,
+            abandoned: None,
+            breaker: None,
+            on_throttle: OnThrottle::Rollback,
         },
     }
 }

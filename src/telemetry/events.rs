@@ -308,6 +308,10 @@ fn emit_transition(transition: &Transition, metrics: &Metrics) {
         Transition::CeilingHeld { .. }
         | Transition::GateUnknown { .. }
         | Transition::Stalled { .. }
+        | Transition::Cautioned(_)
+        | Transition::SteppedBack { .. }
+        | Transition::RuleUnreachable { .. }
+        | Transition::BreakerOpened { .. }
         | Transition::Refused(_) => {
             tracing::warn!(event = transition.name(), "{transition}");
         }
@@ -339,6 +343,8 @@ fn emit_transition(transition: &Transition, metrics: &Metrics) {
         | Transition::AlreadyPaused(_)
         | Transition::AlreadyRolledBack(_)
         | Transition::PercentChanged { .. }
+        | Transition::RuleReachable
+        | Transition::BreakerClosed
         | Transition::RecordRead { .. } => {
             tracing::info!(event = transition.name(), "{transition}");
         }

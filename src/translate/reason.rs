@@ -185,6 +185,12 @@ reasons! {
     Busy = "busy":
         "There was no room for another Bedrock call.",
         "Raise `limits.buffered` or `limits.in_flight`.";
+    Throttled = "throttled":
+        "Bedrock throttles the model, and named the moment from which it may be asked again.",
+        "Wait: this passes within a minute. If it comes back, raise the model's quota or lower the share.";
+    Breaker = "breaker":
+        "The local breaker is open: most of this process's own Bedrock calls failed.",
+        "See the log for what failed; one call is tried by itself, and its success ends it.";
     Starting = "starting":
         "AWS credentials were still being looked up for the first time.",
         "Wait: this passes.";

@@ -9,7 +9,7 @@ use super::credentials::{Identity, Keyring, Standing};
 use super::frames::EventStream;
 use super::signature::{self, Signer};
 use super::transport::Transport;
-use super::{Failure, with_causes};
+use super::{Failure, retry_after, with_causes};
 use crate::clock;
 use crate::config;
 use crate::converse::ServiceError;
@@ -219,7 +219,14 @@ impl Bedrock {
             | Kind::Validation
             | Kind::ContextWindow => {}
         }
-        failure_of(&error)
+        let failure = failure_of(&error);
+        let throttled = failure.fault == Fault::Counted(Class::Throttle);
+        Failure {
+            retry_after: throttled
+                .then(|| retry_after::read(&head.headers))
+                .flatten(),
+            ..failure
+        }
     }
 
     /// Signs the next calls with the service's time.
@@ -273,6 +280,7 @@ pub(crate) fn failure_of(error: &ServiceError) -> Failure {
     Failure {
         fault,
         detail: format!("{} ({}): {message}", error.code, error.status),
+        retry_after: None,
     }
 }
 

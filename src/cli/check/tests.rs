@@ -38,22 +38,29 @@ fn a_valid_file_is_shown_by_its_effect() {
         lines[6]
     );
     assert_eq!(
-        lines[7..13],
+        lines[7..17],
         [
             "  sticky    conversation, salt \"crossfade\", attempt 1",
             "  rule      errors: more than 2 % of the calls fail for 10m",
             "  rule      latency is off",
             "  rule      severe: more than 10 % of the calls fail over 5m",
             "  rule      outage: more than 50 % of the calls fail over 30s",
+            "  rule      relative: more failures, slow calls or truncated answers than the \
+             original, at odds above 1000:1 (hold)",
+            "  rule      rejected: more refusals than the original, at odds above 1000:1 (hold)",
+            "  rule      abandoned: callers leave more than 3 times as many calls as the \
+             original's (hold)",
+            "  rule      breaker: more than 50 % of the calls fail over 30s: this process pauses, \
+             nothing is rolled back",
             "  state     crossfade.state.json",
         ]
     );
     assert!(
-        lines[13].starts_with("  warning   original.api_key: "),
+        lines[17].starts_with("  warning   original.api_key: "),
         "{}",
-        lines[13]
+        lines[17]
     );
-    assert_eq!(lines.len(), 14);
+    assert_eq!(lines.len(), 18);
     assert!(!text.contains("canary"));
 }
 

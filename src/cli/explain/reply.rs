@@ -176,6 +176,7 @@ fn feed<'r>(
             What::Failed(failure) => Err(Failure {
                 fault: failure.fault,
                 detail: failure.detail.clone(),
+                retry_after: failure.retry_after,
             }),
         };
         read.map_err(|failure| Broken {

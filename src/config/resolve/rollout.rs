@@ -13,6 +13,7 @@ use super::super::section::Sink;
 use super::super::section::quoted;
 use super::super::values;
 use super::climb;
+use super::compared;
 use super::list;
 use super::variable;
 use crate::rollout::plan::Errors;
@@ -69,6 +70,13 @@ pub(super) fn rules(mut section: Section<'_>) -> Rules {
         latency: rule(&mut section, "latency", latency),
         severe: rule(&mut section, "severe", |keys| fast(keys, defaults::SEVERE)),
         outage: rule(&mut section, "outage", |keys| fast(keys, defaults::OUTAGE)),
+        relative: rule(&mut section, "relative", compared::relative),
+        rejected: rule(&mut section, "rejected", compared::relative),
+        abandoned: rule(&mut section, "abandoned", compared::abandoned),
+        breaker: rule(&mut section, "breaker", |keys| {
+            fast(keys, defaults::BREAKER)
+        }),
+        on_throttle: compared::on_throttle(&mut section),
     };
     section.finish();
     rules

@@ -14,6 +14,7 @@ use super::access::TOKEN;
 use super::access::TOKEN_FILE;
 use super::access::public_listener;
 use super::climb;
+use super::compared;
 use super::rollout;
 use super::variable;
 use std::net::SocketAddr;
@@ -44,6 +45,7 @@ pub(super) fn check(sink: &Sink, draft: &Draft) {
     }
     rollout::warn_of_deaf_latency(sink, &draft.rules, &draft.timeouts);
     climb::check(sink, &draft.rollout, &draft.rules);
+    compared::check(sink, &draft.rollout, &draft.rules);
     let own: Vec<SocketAddr> = listen.into_iter().chain([draft.admin]).collect();
     if let Some((_, url)) = &draft.original {
         sink.problems(loops("original.url", url, &own));

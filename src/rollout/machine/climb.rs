@@ -87,7 +87,7 @@ impl Machine {
         let Some((climb, stage)) = self.climbing() else {
             return Vec::new();
         };
-        let against = self.clocks.against();
+        let against = self.against();
         let mut waits = promotion::waits(
             climb,
             &self.schedule,
@@ -233,7 +233,13 @@ impl Machine {
         let (age_ms, calls) = left
             .map(|left| (left.age_ms, left.calls))
             .unwrap_or_default();
+        let clean = by.as_ref().is_none_or(|by| by.forced.is_empty());
         self.enter(to);
+        if let (Some(stage), true) = (&mut self.stage, clean) {
+            stage.progress.baked = Some(from);
+            self.save_stage();
+        }
+        self.watch.arm();
         Transition::Advanced(Box::new(Advanced {
             from,
             to,

@@ -116,9 +116,10 @@ impl Machine {
     }
 
     fn resume(&mut self, reason: &str, actor: &str, at_unix_ms: u64) -> Transition {
+        let noted = self.note_cautions();
         match self.record.paused.take() {
-            None => Transition::Refused(Refusal::NotPaused),
-            Some(_) => Transition::Resumed {
+            None if !noted => Transition::Refused(Refusal::NotPaused),
+            None | Some(_) => Transition::Resumed {
                 percent: self.percent(),
                 actor: shortened(actor),
                 reason: shortened(reason),
@@ -178,6 +179,7 @@ impl Machine {
             at_unix_ms,
             from_percent,
             numbers: None,
+            common_mode: false,
             classes: BTreeMap::new(),
             last_failure_request_id: None,
             actor: Some(actor),

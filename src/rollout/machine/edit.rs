@@ -9,6 +9,7 @@ use crate::rollout::Record;
 use crate::rollout::Refusal;
 use crate::rollout::RuleName;
 use crate::rollout::Transition;
+use crate::rollout::breaker::Breaker;
 use crate::rollout::plan::Rules;
 use crate::rollout::rules::Clocks;
 use crate::rollout::rules::speed_counts_stand;
@@ -50,6 +51,9 @@ impl Machine {
         self.follow_stage(out);
         let started = self.stage.is_some() && !stood;
         let (ceiling, to) = (self.plan.ceiling, self.percent());
+        if to > from {
+            self.watch.arm();
+        }
         if from != to && !started {
             out.push(Transition::PercentChanged { from, to });
         }
@@ -128,6 +132,11 @@ impl Machine {
         ];
         if !speed_stands {
             self.evidence.clear_speed();
+            self.watch.clear_speed();
+        } else if old.latency != new.latency {
+            // Bedrock's slow calls stay slow; whether the original's were fast is not known any more.
+            self.evidence.clear_original_speed();
+            self.watch.clear_speed();
         }
         for (rule, stop) in stopped {
             if let Some(ran_ms) = stop
@@ -178,6 +187,7 @@ impl Machine {
         }
         if merged.rollback().is_some() {
             self.clocks = Clocks::default();
+            self.watch.breaker = Breaker::default();
         }
         self.record = merged;
         self.restore_stage();

@@ -2,6 +2,7 @@
 //! Poisson, failures independent; real ones come in bursts, so the odds of a chance trip are lower
 //! bounds.
 
+use super::draws::Draws;
 use super::rig::*;
 use crate::outcome::Attempt;
 use crate::outcome::Booking;
@@ -15,28 +16,10 @@ use crate::rollout::Record;
 use crate::rollout::plan::Rules;
 use std::sync::Arc;
 
-/// A small generator (splitmix64): the same numbers on every machine.
-pub(super) struct Draws(pub(super) u64);
-
-impl Draws {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform above 0, up to 1.
-    pub(super) fn unit(&mut self) -> f64 {
-        ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
-    }
-}
-
 /// Runs `per_second` calls a second through phases of (seconds, share that fails); gives the
 /// second of the trip.
 fn run(rules: Rules, seed: u64, per_second: f64, phases: &[(u64, f64)]) -> Option<f64> {
-    let mut draws = Draws(seed);
+    let mut draws = Draws::new(seed);
     let mut machine = Machine::new(plan(rules), Record::first(Attempt(1)), RuleTime(START));
     let request_id: Arc<str> = "id".into();
     let (mut call_ms, mut from, mut edge) = (0.0, 0.0, 5_000.0);
@@ -99,7 +82,7 @@ fn fast() -> Rules {
 }
 
 /// The delays from the onset at `onset` seconds, sorted; a run without a trip is infinite.
-fn delays(
+pub(in crate::rollout) fn delays(
     runs: u64,
     rules: &Rules,
     per_second: f64,
@@ -186,4 +169,191 @@ fn little_traffic_is_enough_for_a_lot_of_failures() {
     let rules = errors(2.0, 10 * MINUTE);
     let delays = delays(20, &rules, 0.1, 1_200, &[(1_200, 0.005), (2_400, 0.3)]);
     assert!((600.0..=780.0).contains(&delays[10]), "{delays:?}");
+}
+
+/// The middle one of the delays.
+fn median(delays: &[f64]) -> f64 {
+    delays[delays.len() / 2]
+}
+
+#[test]
+fn the_fast_rungs_take_as_long_as_published() {
+    // Share that fails, calls a second, published median in seconds.
+    for (share, per_second, published) in [
+        (1.0, 10.0, 20.0),
+        (1.0, 2.0, 20.0),
+        (1.0, 0.5, 30.0),
+        (1.0, 0.1, 100.0),
+        (1.0, 0.02, 480.0),
+        (0.5, 2.0, 30.0),
+        (0.5, 0.5, 60.0),
+        (0.5, 0.1, 200.0),
+        (0.3, 10.0, 100.0),
+        (0.3, 2.0, 97.0),
+        (0.3, 0.5, 100.0),
+        (0.3, 0.1, 325.0),
+        (0.3, 0.02, 1_540.0),
+        (0.2, 2.0, 145.0),
+        (0.2, 0.1, 475.0),
+        (0.15, 2.0, 195.0),
+        (0.15, 0.1, 700.0),
+    ] {
+        // So long that every window is full of what was before.
+        let before = if per_second < 0.1 { 6_000 } else { 1_200 };
+        let phases = [(before, 0.005), (6_000, share)];
+        let found = median(&delays(21, &fast(), per_second, before, &phases));
+        let band = published * 0.75 - 10.0..=published * 1.25 + 10.0;
+        assert!(
+            band.contains(&found),
+            "{share} at {per_second}/s: {found}, published {published}"
+        );
+    }
+}
+
+#[test]
+fn the_clock_of_errors_takes_as_long_as_published() {
+    let rules = errors(2.0, 10 * MINUTE);
+    // Share, calls a second, published median in minutes.
+    for (share, per_second, published) in [
+        (0.05, 2.0, 10.5),
+        (0.03, 10.0, 10.7),
+        (0.1, 0.5, 10.5),
+        (0.3, 0.1, 10.8),
+    ] {
+        let phases = [(1_200, 0.005), (2_400, share)];
+        let found = median(&delays(15, &rules, per_second, 1_200, &phases)) / 60.0;
+        assert!(
+            (published - 0.7..=published + 1.5).contains(&found),
+            "{share} at {per_second}/s: {found} min, published {published}"
+        );
+    }
+}
+
+#[test]
+fn a_bad_minute_in_every_three_holds_the_clock() {
+    let rules = errors(2.0, 10 * MINUTE);
+    let mut phases = vec![(300, 0.005)];
+    for _ in 0..5 {
+        phases.extend([(60, 0.1), (120, 0.005)]);
+    }
+    let found = median(&delays(9, &rules, 10.0, 300, &phases)) / 60.0;
+    assert!((10.0..=11.5).contains(&found), "{found}");
+}
+
+#[test]
+fn blips_of_15_s_seldom_trip_the_outage_rung_and_of_20_s_always_do() {
+    let tripped = |seconds| {
+        let phases = [(120, 0.005), (seconds, 1.0), (120, 0.005)];
+        let delays = delays(24, &outage(), 10.0, 120, &phases);
+        delays.iter().filter(|delay| delay.is_finite()).count()
+    };
+    assert_eq!(tripped(10), 0);
+    assert!(tripped(15) <= 16);
+    assert_eq!(tripped(20), 24);
+}
+
+/// The probability of at least `k` failures among `n` calls of which a share `p` fails.
+fn at_least(k: u32, n: u32, p: f64) -> f64 {
+    let mut term = (1.0 - p).powi(n.cast_signed());
+    let mut below = 0.0;
+    let mut tail = 0.0;
+    for i in 0..=n {
+        if i < k {
+            below += term;
+        } else {
+            tail += term;
+        }
+        term *= f64::from(n - i) / f64::from(i + 1) * p / (1.0 - p);
+    }
+    assert!((below + tail - 1.0).abs() < 1e-9);
+    tail
+}
+
+#[test]
+fn the_floor_of_ten_failures_has_the_published_odds() {
+    for (n, p, published) in [
+        (20, 0.01, 1.7e-15),
+        (20, 0.02, 1.6e-12),
+        (20, 0.05, 1.1e-8),
+        (20, 0.10, 7.2e-6),
+        (20, 0.20, 2.6e-3),
+        (50, 0.01, 7.1e-11),
+        (50, 0.02, 5.1e-8),
+        (50, 0.05, 1.6e-4),
+    ] {
+        let found = at_least(10, n, p);
+        assert!(
+            (found / published - 1.0).abs() < 0.06,
+            "{n} {p}: {found:e}, published {published:e}"
+        );
+    }
+}
+
+/// As [`run`], but of calls that are slow: gives the second of the trip by `latency`.
+fn run_slow(seed: u64, per_second: f64, phases: &[(u64, f64)]) -> Option<f64> {
+    let mut draws = Draws::new(seed);
+    let rules = latency(5_000, 5 * MINUTE);
+    let mut machine = Machine::new(plan(rules), Record::first(Attempt(1)), RuleTime(START));
+    let request_id: Arc<str> = "id".into();
+    let (mut call_ms, mut from, mut edge, mut call) = (0.0, 0.0, 5_000.0, 0);
+    for &(seconds, share) in phases {
+        let until = from + seconds as f64 * 1_000.0;
+        while edge <= until {
+            while call_ms < edge {
+                let at = at_ms(call_ms);
+                let took_ms = if draws.unit() <= share { 5_001 } else { 100 };
+                call += 1;
+                let dispatched = CallEvent::Dispatched {
+                    request_id: request_id.clone(),
+                };
+                let ended = CallEvent::Ended {
+                    verdict: Verdict::Ok,
+                    key: call,
+                    request_id: request_id.clone(),
+                };
+                let sent = RuleTime(at.0 - took_ms);
+                for (at, event) in [(sent, dispatched), (at, CallEvent::FirstToken), (at, ended)] {
+                    let booking = Booking {
+                        at,
+                        attempt: Attempt(1),
+                        call: CallId(call),
+                        event,
+                    };
+                    machine.handle(Input::Booking(booking), at_ms(call_ms));
+                }
+                call_ms -= draws.unit().ln() / per_second * 1_000.0;
+            }
+            let tick = Input::Tick {
+                unix_ms: 0,
+                held: false,
+            };
+            machine.handle(tick, at_ms(edge));
+            if machine.latched() {
+                return Some(edge / 1_000.0);
+            }
+            edge += 5_000.0;
+        }
+        from = until;
+    }
+    None
+}
+
+#[test]
+fn slow_calls_take_as_long_as_published() {
+    for (share, published) in [(0.1, 5.3), (0.2, 5.2)] {
+        let mut delays: Vec<_> = (0..15)
+            .map(|seed| {
+                let tripped = run_slow(seed, 2.0, &[(600, 0.01), (900, share)]);
+                tripped.map_or(f64::INFINITY, |at| (at - 600.0) / 60.0)
+            })
+            .collect();
+        delays.sort_by(f64::total_cmp);
+        let found = median(&delays);
+        assert!(
+            (published - 0.4..=published + 0.7).contains(&found),
+            "{share}: {found} min, published {published}"
+        );
+    }
+    // 3 % slow for six hours is within what p95 allows.
+    assert_eq!(run_slow(3, 2.0, &[(6 * 3_600, 0.03)]), None);
 }

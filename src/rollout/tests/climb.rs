@@ -155,7 +155,7 @@ fn a_running_clock_forbids_to_go_on() {
             .stage
             .unwrap()
             .sentence
-            .contains("the errors clock runs"),
+            .contains("waits for: the errors clock, which runs"),
         "it says so"
     );
     rig.steady_to(34 * MINUTE, 10, 0);

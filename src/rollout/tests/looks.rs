@@ -1,6 +1,6 @@
 //! The check of the error rate: its table, two independent ways to the same numbers, its odds.
 
-use super::chance::Draws;
+use super::draws::Draws;
 use super::rig::percent;
 use crate::rollout::StageCalls;
 use crate::rollout::looks::Looked;
@@ -123,7 +123,7 @@ fn a_bound_that_cannot_be_shown_is_not() {
 /// second …
 fn let_on(runs: u64, p: f64, looks: &[u64], seed: u64) -> Vec<f64> {
     let schedule = Schedule::new(500, percent(2.0));
-    let mut draws = Draws(seed);
+    let mut draws = Draws::new(seed);
     let mut by = vec![0_u64; looks.len()];
     for _ in 0..runs {
         let (mut judged, mut failures) = (0, 0);

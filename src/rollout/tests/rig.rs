@@ -9,6 +9,7 @@ use crate::outcome::RuleTime;
 use crate::outcome::Verdict;
 use crate::rollout::Advance;
 use crate::rollout::Basis;
+use crate::rollout::CautionKind;
 use crate::rollout::Climb;
 use crate::rollout::Command;
 use crate::rollout::Input;
@@ -24,6 +25,7 @@ use crate::rollout::plan::Errors;
 use crate::rollout::plan::Fast;
 use crate::rollout::plan::Latency;
 use crate::rollout::plan::Measure;
+use crate::rollout::plan::OnThrottle;
 use crate::rollout::plan::Percentile;
 use crate::rollout::plan::Rules;
 use crate::split::Percent;
@@ -46,6 +48,11 @@ pub(super) const NO_RULES: Rules = Rules {
     latency: None,
     severe: None,
     outage: None,
+    relative: None,
+    rejected: None,
+    abandoned: None,
+    breaker: None,
+    on_throttle: OnThrottle::Rollback,
 };
 
 pub(super) fn errors(above: f64, for_ms: u64) -> Rules {
@@ -92,12 +99,13 @@ pub(super) fn severe() -> Rules {
 }
 
 /// The rules that the configuration has by default.
-pub(super) fn defaults() -> Rules {
+pub(in crate::rollout) fn defaults() -> Rules {
     Rules {
         errors: errors(2.0, 10 * MINUTE).errors,
         latency: latency(5 * SECOND, 5 * MINUTE).latency,
         severe: severe().severe,
         outage: outage().outage,
+        ..NO_RULES
     }
 }
 
@@ -145,7 +153,7 @@ pub(super) struct Rig {
     pub(super) now: u64,
     /// All that the machine gave back.
     pub(super) log: Vec<(u64, Transition)>,
-    calls: u64,
+    pub(super) calls: u64,
 }
 
 impl Rig {
@@ -306,6 +314,31 @@ impl Rig {
     /// The share in force, in percent.
     pub(super) fn share(&self) -> String {
         self.machine.percent().to_string()
+    }
+
+    /// A call that the original answered now: `heard` says whether any of the answer came.
+    pub(super) fn original(&mut self, verdict: Verdict, heard: bool, took_ms: u64) {
+        self.calls += 1;
+        let event = CallEvent::Original {
+            verdict,
+            heard,
+            first_body_ms: heard.then_some(took_ms),
+            took_ms,
+        };
+        self.event(self.machine.attempt().0, self.calls, event);
+    }
+
+    /// `n` of them, heard and fast.
+    pub(super) fn originals(&mut self, n: u64, verdict: Verdict) {
+        for _ in 0..n {
+            self.original(verdict, true, 100);
+        }
+    }
+
+    /// What rules found that nobody has taken note of.
+    pub(super) fn cautions(&self) -> Vec<(RuleName, CautionKind)> {
+        let cautions = &self.machine.record().cautions;
+        cautions.iter().map(|it| (it.rule, it.kind)).collect()
     }
 
     /// A new process on what the old one persisted.

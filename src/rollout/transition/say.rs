@@ -8,6 +8,7 @@ use super::Transition;
 use crate::rollout::BasisChange;
 use crate::rollout::Gate;
 use crate::rollout::StageCalls;
+use crate::rollout::promotion::Against;
 use crate::rollout::promotion::Said;
 use crate::rollout::promotion::Wait;
 use crate::rollout::words;
@@ -107,6 +108,24 @@ impl fmt::Display for Transition {
                 words::Span(*ran_ms),
                 why.sentence()
             ),
+            Self::Cautioned(caution) => {
+                write!(f, "{}: {}", caution.rule.name(), caution.sentence)
+            }
+            Self::SteppedBack { caution, .. } => f.write_str(&caution.sentence),
+            Self::RuleUnreachable { sentence } => {
+                write!(f, "The latency rule is not armed: {sentence}")
+            }
+            Self::RuleReachable => {
+                f.write_str("The latency rule is armed: the original keeps its limit")
+            }
+            Self::BreakerOpened { wait_ms } => write!(
+                f,
+                "The local breaker is open: this process asks Bedrock nothing for {}, then tries one call; the rollout stays as it is",
+                words::Span(*wait_ms)
+            ),
+            Self::BreakerClosed => {
+                f.write_str("The local breaker is closed: calls go to Bedrock again")
+            }
             Self::RecordRead {
                 attempt,
                 latched: true,
@@ -140,6 +159,7 @@ impl ResetWhy {
         match self {
             Self::Recovered => "the rate is at or below its limit again",
             Self::Idle => "no call was judged for the rule's whole duration",
+            Self::Unreachable => "the original does not keep the limit either",
             Self::Edited => "the rule was changed",
         }
     }
@@ -279,7 +299,21 @@ impl fmt::Display for Wait {
             Self::Recent { judged, needed } => {
                 write!(f, "{judged} of {needed} calls in the last hour")
             }
-            Self::Rule { rule } => write!(f, "the {} clock runs", rule.name()),
+            Self::Rule { rule, why } => {
+                let rule = rule.name();
+                match why {
+                    Against::Clock => write!(f, "the {rule} clock, which runs"),
+                    Against::Finding => write!(
+                        f,
+                        "somebody who takes note of what {rule} found \
+                         (`crossfade resume --reason …`)"
+                    ),
+                    Against::Unreachable => {
+                        write!(f, "a limit of {rule} that the original itself keeps")
+                    }
+                    Against::Odds => write!(f, "{rule}, which is not sure that all is well"),
+                }
+            }
             Self::Gate {
                 gate: Gate::Manual, ..
             } => f.write_str("a person's `crossfade advance --reason …`"),

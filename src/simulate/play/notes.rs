@@ -41,7 +41,11 @@ impl Play {
             | Transition::ClimbStarted { .. }
             | Transition::Advanced(_)
             | Transition::Finished { .. }
-            | Transition::Stalled { .. } => self.changes.push(change),
+            | Transition::Stalled { .. }
+            | Transition::Cautioned(_)
+            | Transition::SteppedBack { .. }
+            | Transition::RuleUnreachable { .. }
+            | Transition::RuleReachable => self.changes.push(change),
             Transition::GateWaiting { gates, .. } => {
                 let manual = |wait: &Wait| {
                     matches!(
@@ -60,6 +64,9 @@ impl Play {
             | Transition::Resumed { .. }
             | Transition::GateUnknown { .. }
             | Transition::CeilingHeld { .. }
+            // A trace has no calls that the breaker kept away.
+            | Transition::BreakerOpened { .. }
+            | Transition::BreakerClosed
             | Transition::RecordRead { .. }
             | Transition::Refused(_) => {}
         }
@@ -84,8 +91,16 @@ impl Play {
 
     fn trace_back(&self, rollback: &Rollback) -> Trip {
         let signal = match rollback.rule {
-            Cause::Rule(RuleName::Latency) => Signal::Slowness,
-            Cause::Rule(RuleName::Errors | RuleName::Severe | RuleName::Outage)
+            Cause::Rule(RuleName::Latency | RuleName::RelativeSlow) => Signal::Slowness,
+            Cause::Rule(
+                RuleName::Errors
+                | RuleName::Severe
+                | RuleName::Outage
+                | RuleName::Relative
+                | RuleName::RelativeTruncated
+                | RuleName::Rejected
+                | RuleName::Abandoned,
+            )
             | Cause::Operator
             | Cause::StateFile => Signal::Failures,
         };

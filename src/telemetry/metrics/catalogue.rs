@@ -213,6 +213,31 @@ pub(super) const RULE_STATE: Spec<2> = Spec {
     help: "1 for a rule's state, 0 for the others.",
 };
 
+pub(super) const EVALUE: Spec<1> = Spec {
+    name: "crossfade_evalue",
+    labels: ["rule"],
+    help: "Odds against chance that Bedrock does worse than the original, as n of n:1; NaN: the \
+           rule is switched off or compares nothing.",
+};
+
+pub(super) const CAUTION: Spec<1> = Spec {
+    name: "crossfade_caution",
+    labels: ["rule"],
+    help: "1 for each rule that found something of which nobody has taken note.",
+};
+
+pub(super) const BREAKER_STATE: Spec<1> = Spec {
+    name: "crossfade_breaker_state",
+    labels: ["state"],
+    help: "1 for the state of the local breaker, 0 for the others; it moves no rollout.",
+};
+
+pub(super) const DETECTABLE_RATIO: Spec<0> = Spec {
+    name: "crossfade_detectable_ratio",
+    labels: [],
+    help: "Smallest failure rate that the rules can see within an hour at this traffic; NaN: none.",
+};
+
 pub(super) const SHARE_ACTUAL_RATIO: Spec<0> = Spec {
     name: "crossfade_share_actual_ratio",
     labels: [],

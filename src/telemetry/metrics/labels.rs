@@ -173,10 +173,11 @@ pub const fn state_name(state: RolloutState) -> &'static str {
     }
 }
 
-pub(super) const RULE_STATES: [RuleState; 4] = [
+pub(super) const RULE_STATES: [RuleState; 5] = [
     RuleState::Ok,
     RuleState::Breaching,
     RuleState::Unknown,
+    RuleState::Unreachable,
     RuleState::Off,
 ];
 
@@ -186,6 +187,7 @@ pub const fn rule_state_name(state: RuleState) -> &'static str {
         RuleState::Ok => "ok",
         RuleState::Breaching => "breaching",
         RuleState::Unknown => "unknown",
+        RuleState::Unreachable => "unreachable",
         RuleState::Off => "off",
     }
 }

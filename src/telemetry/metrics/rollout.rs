@@ -3,7 +3,7 @@
 use super::catalogue;
 use super::family::{By, Maker};
 use super::labels::{RULE_STATES, STATES, rule_state_name, state_name};
-use crate::rollout::{RolloutState, RuleName, RuleState};
+use crate::rollout::{BreakerState, RolloutState, RuleName, RuleState};
 use crate::snapshot::{Hold, Snapshot};
 use crate::split::Percent;
 use prometheus::{Gauge, IntGauge};
@@ -23,6 +23,10 @@ pub(super) struct RolloutGauges {
     value: By<RuleName, Gauge>,
     threshold: By<RuleName, Gauge>,
     rule_state: By<(RuleName, RuleState), IntGauge>,
+    evalue: By<RuleName, Gauge>,
+    caution: By<RuleName, IntGauge>,
+    breaker: By<BreakerState, IntGauge>,
+    detectable: Gauge,
     share_actual: Gauge,
     config_generation: IntGauge,
     config_problems: IntGauge,
@@ -57,6 +61,15 @@ impl RolloutGauges {
                         .map(move |state| ((rule, state), [rule.name(), rule_state_name(state)]))
                 }),
             ),
+            evalue: new.float_gauges(&catalogue::EVALUE, rules()),
+            caution: new.gauges(&catalogue::CAUTION, rules()),
+            breaker: new.gauges(
+                &catalogue::BREAKER_STATE,
+                BreakerState::ALL
+                    .into_iter()
+                    .map(|state| (state, [state.name()])),
+            ),
+            detectable: new.float_gauge(&catalogue::DETECTABLE_RATIO),
             share_actual: new.float_gauge(&catalogue::SHARE_ACTUAL_RATIO),
             config_generation: new.gauge(&catalogue::CONFIG_GENERATION),
             config_problems: new.gauge(&catalogue::CONFIG_PROBLEMS),
@@ -85,7 +98,14 @@ impl RolloutGauges {
                 .with(rule.name, |gauge| gauge.set(ratio(rule.value)));
             self.threshold
                 .with(rule.name, |gauge| gauge.set(ratio(rule.limit)));
+            let odds = rule.odds.map_or(f64::NAN, |odds| odds as f64);
+            self.evalue.with(rule.name, |gauge| gauge.set(odds));
         }
+        self.caution
+            .one_hot(|rule| report.cautions.iter().any(|it| it.rule == rule));
+        self.breaker.one_hot(|state| state == report.breaker.state);
+        self.detectable
+            .set(ratio(report.detectable.and_then(|it| it.rate)));
         let in_state = |(name, state)| {
             report
                 .rules
