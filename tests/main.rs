@@ -22,6 +22,8 @@ mod failing;
 mod rollback;
 // `advance: auto`: stages, gates, pauses, through real listeners and the command line.
 mod climbing;
+// What the rules do besides rolling back: cautions, the local breaker, Retry-After.
+mod watching;
 // Editing rollout.yaml while calls run.
 mod reload;
 // SIGTERM's phases.
