@@ -36,6 +36,8 @@ mod tidy;
 mod translation;
 // rollout.yaml: every mistake at once, and the example as it stands.
 mod config;
+// Documents that are generated, against what they are generated from.
+mod documents;
 // `crossfade explain` as a process: what it prints, and with which code it ends.
 mod explain;
 // SIGKILL around a trip, many times.

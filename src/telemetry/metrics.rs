@@ -63,6 +63,7 @@ impl Metrics {
     /// A registry with every series at 0.
     pub fn new() -> Self {
         let new = Maker(Registry::new());
+        new.process();
         let arms = || Arm::ALL.into_iter().map(|arm| (arm, [arm.name()]));
         let eligibilities = Eligibility::all().map(|each| (each, [each.name()]));
         let verdicts = Arm::ALL.into_iter().flat_map(|arm| {

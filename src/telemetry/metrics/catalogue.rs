@@ -195,6 +195,12 @@ pub(super) const BREACH_CLOCK_SECONDS: Spec<1> = Spec {
     help: "For how long a rule has been breached; 0: it is not.",
 };
 
+pub(super) const RULE_FOR_SECONDS: Spec<1> = Spec {
+    name: "crossfade_rule_for_seconds",
+    labels: ["rule"],
+    help: "For how long a rule has to be breached until it fires; NaN: it has no breach clock.",
+};
+
 pub(super) const RULE_VALUE: Spec<1> = Spec {
     name: "crossfade_rule_value",
     labels: ["rule"],

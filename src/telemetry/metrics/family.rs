@@ -2,6 +2,7 @@
 
 use super::catalogue::{SECONDS, Spec};
 use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Registry,
@@ -96,6 +97,15 @@ impl Maker {
         By(series
             .map(|(label, values)| (label, family.with_label_values(&values)))
             .collect())
+    }
+
+    /// The process's own, under the names that every Prometheus client gives them: CPU, memory,
+    /// file descriptors, threads. Read when they are asked for.
+    #[expect(clippy::expect_used, reason = "a test makes them all")]
+    pub(super) fn process(&self) {
+        self.0
+            .register(Box::new(ProcessCollector::for_self()))
+            .expect("the names are taken once");
     }
 
     #[expect(

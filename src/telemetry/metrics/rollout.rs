@@ -20,6 +20,7 @@ pub(super) struct RolloutGauges {
     stage_calls: IntGauge,
     hold: By<Hold, IntGauge>,
     clock: By<RuleName, Gauge>,
+    clock_limit: By<RuleName, Gauge>,
     value: By<RuleName, Gauge>,
     threshold: By<RuleName, Gauge>,
     rule_state: By<(RuleName, RuleState), IntGauge>,
@@ -51,6 +52,7 @@ impl RolloutGauges {
                 Hold::ALL.into_iter().map(|hold| (hold, [hold.name()])),
             ),
             clock: new.float_gauges(&catalogue::BREACH_CLOCK_SECONDS, rules()),
+            clock_limit: new.float_gauges(&catalogue::RULE_FOR_SECONDS, rules()),
             value: new.float_gauges(&catalogue::RULE_VALUE, rules()),
             threshold: new.float_gauges(&catalogue::RULE_THRESHOLD, rules()),
             rule_state: new.gauges(
@@ -94,6 +96,9 @@ impl RolloutGauges {
             self.clock.with(rule.name, |gauge| {
                 gauge.set(Duration::from_millis(rule.clock_ms.unwrap_or(0)).as_secs_f64());
             });
+            let limit = rule.for_ms.map(Duration::from_millis);
+            let limit_s = limit.map_or(f64::NAN, |limit| limit.as_secs_f64());
+            self.clock_limit.with(rule.name, |gauge| gauge.set(limit_s));
             self.value
                 .with(rule.name, |gauge| gauge.set(ratio(rule.value)));
             self.threshold
