@@ -1,4 +1,5 @@
-//! What a play is remembered by: changes, runs of breach clocks, and what the app would have seen.
+//! What a play is remembered by: changes, findings, runs of breach clocks, and what the app would
+//! have seen.
 
 use super::onset::Signal;
 use crate::rollout::{Rollback, RuleName};
@@ -15,10 +16,25 @@ pub(crate) struct Change {
     pub(crate) from: Percent,
     /// The share from then on.
     pub(crate) to: Percent,
+    /// The rule or person behind it, if one is.
+    pub(crate) rule: Option<&'static str>,
     /// What happened, for a person.
     pub(crate) sentence: String,
     /// The rollback, if it is one.
     pub(crate) trip: Option<Trip>,
+}
+
+/// What a rule found that changed nothing: a reason to stop and look.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    /// When, in milliseconds of the play.
+    pub(crate) at_ms: u64,
+    /// The transition's name.
+    pub(crate) event: &'static str,
+    /// Whose.
+    pub(crate) rule: RuleName,
+    /// What it saw.
+    pub(crate) sentence: String,
 }
 
 /// A rollback and where it came from.

@@ -1,6 +1,6 @@
 //! What came of a simulation: text for a person, one JSON object for a program.
 
-use super::happened::{Change, Clock, Seen, Trip};
+use super::happened::{Change, Clock, Finding, Seen, Trip};
 use super::play::Play;
 use super::study::{Findings, Incidents, Quiet, Study};
 use super::traffic::{Bursts, Profile, Trouble};
@@ -142,6 +142,9 @@ fn happened(text: &mut String, source: &Source, play: &Play) {
             let rule = clock.rule.name();
             lines.push((at_ms, format!("{rule} clock stopped after {ran}")));
         }
+    }
+    for finding in play.findings() {
+        lines.push((finding.at_ms, finding.sentence.clone()));
     }
     for change in play.changes() {
         lines.push((change.at_ms, change.sentence.clone()));
@@ -297,6 +300,7 @@ fn played(play: &Play) -> Map<String, Value> {
     let object = json!({
         "calls": play.told(),
         "transitions": play.changes().iter().map(transition).collect::<Vec<_>>(),
+        "findings": play.findings().iter().map(finding).collect::<Vec<_>>(),
         "clocks": play.clocks().iter().map(clock).collect::<Vec<_>>(),
         "rolled_back": play.trip().is_some(),
         "detection_delay": play.trip().and_then(|(change, trip)| delay(change, trip)),
@@ -321,6 +325,16 @@ fn played(play: &Play) -> Map<String, Value> {
     }
 }
 
+/// What a rule found.
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "at": seconds(finding.at_ms),
+        "event": finding.event,
+        "rule": finding.rule.name(),
+        "reason": finding.sentence,
+    })
+}
+
 /// One change of the share or the state.
 pub(crate) fn transition(change: &Change) -> Value {
     let rollback = change.trip.as_ref().map(|trip| &trip.rollback);
@@ -329,7 +343,7 @@ pub(crate) fn transition(change: &Change) -> Value {
         "event": change.event,
         "from": change.from,
         "to": change.to,
-        "rule": rollback.map(|rollback| rollback.rule.name()),
+        "rule": change.rule,
         "reason": change.sentence,
         "numbers": rollback.and_then(|rollback| rollback.numbers),
         "classes": rollback.map(|rollback| &rollback.classes),

@@ -161,6 +161,9 @@ fn happened(body: &mut String, source: &Source, play: &Play) {
     for clock in play.clocks() {
         rows.push((clock.started_ms, &clock.sentence, false));
     }
+    for finding in play.findings() {
+        rows.push((finding.at_ms, &finding.sentence, false));
+    }
     for change in play.changes() {
         rows.push((change.at_ms, &change.sentence, change.trip.is_some()));
     }

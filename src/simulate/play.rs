@@ -6,7 +6,7 @@
 //! decides is what it would have decided.
 
 use super::due::{Due, What};
-use super::happened::{Change, Clock, Seen, Trip};
+use super::happened::{Change, Clock, Finding, Seen, Trip};
 use super::onset::{self, Onset, Signal};
 use super::series::Series;
 use super::trace::Call;
@@ -31,6 +31,7 @@ pub(crate) struct Play {
     told: u64,
     seen: Seen,
     changes: Vec<Change>,
+    findings: Vec<Finding>,
     clocks: Vec<Clock>,
     /// Whether the manual gate is waited for.
     gate_waits: bool,
@@ -54,6 +55,7 @@ impl Play {
             told: 0,
             seen: Seen::default(),
             changes: Vec::new(),
+            findings: Vec::new(),
             clocks: Vec::new(),
             gate_waits: false,
             running: Vec::new(),
@@ -135,6 +137,7 @@ impl Play {
     /// Forgets the changes and clocks so far, so that they do not fill the memory.
     pub(crate) fn forget(&mut self) {
         self.changes.clear();
+        self.findings.clear();
         if self.running.is_empty() {
             self.clocks.clear();
         }
@@ -173,6 +176,11 @@ impl Play {
     /// Every change of the share or of the state, in order.
     pub(crate) fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// What rules found besides, in order.
+    pub(crate) fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     /// Every run of a breach clock, in the order of their starts.

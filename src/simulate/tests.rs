@@ -63,8 +63,12 @@ fn trace(minutes: u64, bad: impl Fn(u64) -> u64) -> String {
 }
 
 fn played(text: &str) -> Play {
+    played_by(plan(), text)
+}
+
+fn played_by(plan: Plan, text: &str) -> Play {
     let mut trace = Trace::new(text.as_bytes());
-    let mut play = Play::drawn(plan(), 0);
+    let mut play = Play::drawn(plan, 0);
     while let Some(call) = trace.next_call().expect("a sound trace") {
         play.call(&call);
     }
@@ -339,4 +343,36 @@ fn the_page_needs_nothing_else_and_its_policy_admits_only_its_own() {
     }
     assert_eq!(charts[1]["limits"].as_array().expect("limits").len(), 3);
     assert_eq!(data["marks"].as_array().expect("marks").len(), 2);
+}
+
+#[test]
+fn what_a_rule_found_is_no_transition() {
+    let mut plan = plan();
+    plan.rules.relative = Some(defaults::RELATIVE);
+    let lines = (0..12_000_u64).map(|call| {
+        // Every second call is Bedrock's; of those, one in twenty-five fails.
+        let (arm, failed) = match call % 2 {
+            0 => ("original", false),
+            _ => ("bedrock", call % 50 == 1),
+        };
+        let (verdict, class) = if failed {
+            ("failure", Some("server"))
+        } else {
+            ("ok", None)
+        };
+        json!({"at": call as f64 / 10.0, "arm": arm, "verdict": verdict, "class": class,
+               "first_token_ms": 300, "total_ms": 900})
+        .to_string()
+    });
+    let text: String = lines.fold(String::new(), |all, line| all + &line + "\n");
+    let play = played_by(plan, &text);
+    let json = trace_json(&source(), &play);
+    let found = json["findings"].as_array().expect("a list");
+    assert!(found.iter().any(|it| it["rule"] == "relative"), "{json}");
+    let transitions = json["transitions"].as_array().expect("a list");
+    assert_eq!(transitions.len(), 1, "{json}");
+    assert_eq!(
+        (&transitions[0]["rule"], &transitions[0]["to"]),
+        (&json!("errors"), &json!(0))
+    );
 }

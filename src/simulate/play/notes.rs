@@ -1,6 +1,6 @@
 //! What a play remembers of what the machine gave back.
 
-use super::super::happened::{Change, Clock, Trip};
+use super::super::happened::{Change, Clock, Finding, Trip};
 use super::super::onset::{Onset, Signal};
 use super::Play;
 use crate::rollout::{Cause, Gate, Rollback, RuleName, Transition, Wait};
@@ -14,6 +14,7 @@ impl Play {
             from,
             to: self.machine.percent(),
             sentence: transition.sentence(),
+            rule: None,
             trip: None,
         };
         match transition {
@@ -30,6 +31,7 @@ impl Play {
             Transition::Tripped(rollback) | Transition::RolledBack(rollback) => {
                 self.stop_clocks(None, "tripped");
                 change.from = rollback.from_percent;
+                change.rule = Some(rollback.rule.name());
                 change.trip = Some(self.trace_back(rollback));
                 self.changes.push(change);
             }
@@ -41,11 +43,15 @@ impl Play {
             | Transition::ClimbStarted { .. }
             | Transition::Advanced(_)
             | Transition::Finished { .. }
-            | Transition::Stalled { .. }
-            | Transition::Cautioned(_)
-            | Transition::SteppedBack { .. }
-            | Transition::RuleUnreachable { .. }
-            | Transition::RuleReachable => self.changes.push(change),
+            | Transition::Stalled { .. } => self.changes.push(change),
+            Transition::SteppedBack { caution, .. } => {
+                change.rule = Some(caution.rule.name());
+                self.changes.push(change);
+            }
+            Transition::Cautioned(caution) => self.find(transition, caution.rule),
+            Transition::RuleUnreachable { .. } | Transition::RuleReachable => {
+                self.find(transition, RuleName::Latency);
+            }
             Transition::GateWaiting { gates, .. } => {
                 let manual = |wait: &Wait| {
                     matches!(
@@ -70,6 +76,15 @@ impl Play {
             | Transition::RecordRead { .. }
             | Transition::Refused(_) => {}
         }
+    }
+
+    fn find(&mut self, transition: &Transition, rule: RuleName) {
+        self.findings.push(Finding {
+            at_ms: self.now_ms,
+            event: transition.name(),
+            rule,
+            sentence: transition.sentence(),
+        });
     }
 
     fn stop_clocks(&mut self, of: Option<RuleName>, why: &'static str) {
