@@ -2,7 +2,8 @@
 //! app reads of that.
 //!
 //! Each file of `fixtures/translation` is one case: a sentence, a head (`target`, `family`,
-//! `allow`, `refuse`, `prefix`, the defaults `temperature` and `top_p`, and `covers`, the numbers of the specification's cases), then sections.
+//! `capabilities`, `allow`, `refuse`, `prefix`, the defaults `temperature` and `top_p`, and `covers`,
+//! the numbers of the specification's cases), then sections.
 //! `request` and `events` are given; all others are what crossfade makes of them. `UPDATE_GOLDEN=1`
 //! writes those anew, to be read in the diff. Images and documents are written `@{png}`, `@{jpeg}`,
 //! `@{gif}`, `@{webp}`, `@{pdf}`.
@@ -17,6 +18,7 @@ use crate::support::bodies::{Source, recorder};
 use crossfade::converse::{Event, Fault, ServiceError};
 use crossfade::demo::emulator::Recorder;
 use crossfade::openai::ChatRequest;
+use crossfade::translate::capability::Column;
 use crossfade::translate::{
     Allowance, Defaults, Fold, Fraction, Identity, Loss, Reason, ReplyShape, StreamWriter, Target,
     eligible, error,
@@ -182,6 +184,14 @@ impl<'a> Case<'a> {
     fn target(&self) -> Target {
         let id = self.of_head("target").expect("a target");
         let mut target = Target::new(id, self.of_head("family")).unwrap();
+        let mut capabilities = target.capabilities;
+        let own = self.of_head("capabilities").unwrap_or_default();
+        for (name, value) in own.split_whitespace().filter_map(|of| of.split_once('=')) {
+            let column = Column::all().iter().find(|column| column.name() == name);
+            let set = column.expect("a column").set(&mut capabilities, value);
+            set.expect("a value");
+        }
+        target = target.with_capabilities(capabilities);
         let allowed = self.of_head("allow").unwrap_or_default();
         target.allow = allowed
             .split_whitespace()

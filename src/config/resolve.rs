@@ -35,6 +35,7 @@ mod bedrock;
 mod climb;
 mod compared;
 mod notify;
+mod capabilities;
 mod original;
 mod rollout;
 mod sampling;

@@ -656,8 +656,8 @@ fn models_are_mapped_to_a_name_or_in_detail() {
                     .join(", ")
             ),
             "bedrock.models.a.modell: found an unknown key; accepted: bedrock.models.a.model is \
-             perhaps meant; the keys here are allow, defaults, family, first_token, max_tokens, \
-             model, refuse, system_prefix",
+             perhaps meant; the keys here are allow, capabilities, defaults, family, first_token, \
+             max_tokens, model, refuse, system_prefix",
         ],
     );
     let arn = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc";
@@ -741,6 +741,85 @@ fn defaults_are_those_that_the_model_takes() {
              neither temperature nor top_p",
         ],
     );
+}
+
+#[test]
+fn a_mapping_may_know_better_than_the_table() {
+    use crate::translate::capability::{AnswerSchema, Choice, Column, Tools};
+    let with = |mapping: &str| {
+        format!(
+            "original: {{ url: http://a }}\nbedrock:\n  region: us-east-1\n  models:\n    a: {{ {mapping} }}\n"
+        )
+    };
+    let text = with(
+        "model: anthropic.claude-sonnet-5, capabilities: { json_schema: native, images: false, \
+         sampling: both, max_output: 8192 }, defaults: { temperature: 0.3 }",
+    );
+    let config = load(&text, &no_env).expect("all of it is known");
+    let target = &config.bedrock.models["a"].target;
+    let told = target.family.capabilities();
+    let own = target.capabilities;
+    assert_eq!(told.answer_schema, AnswerSchema::Tool);
+    assert_eq!(own.answer_schema, AnswerSchema::Native);
+    assert_eq!((told.images, own.images), (true, false));
+    assert_eq!((own.choice, own.tools), (Choice::Named, Tools::Streamed));
+    assert_eq!(target.max_tokens, 8192);
+    check_whole(
+        &with(
+            "model: amazon.nova-lite-v1:0, capabilities: { json_schema: yes, images: 1, tool: none, \
+             min_output: 0, cache: }",
+        ),
+        &[
+            "bedrock.models.a.capabilities.json_schema: found \"yes\"; accepted: native, tool, none",
+            "bedrock.models.a.capabilities.images: found 1; accepted: true, false",
+            "bedrock.models.a.capabilities.cache: found nothing; accepted: points, tools_too, none",
+            "bedrock.models.a.capabilities.min_output: found 0; accepted: a number of tokens from 1 \
+             to 10000000",
+            &format!(
+                "bedrock.models.a.capabilities.tool: found an unknown key; accepted: \
+                 bedrock.models.a.capabilities.tools is perhaps meant; the keys here are {}",
+                {
+                    let mut names: Vec<_> = Column::all().iter().map(Column::name).collect();
+                    names.sort_unstable();
+                    names.join(", ")
+                }
+            ),
+        ],
+    );
+    check_whole(
+        &with(
+            "model: meta.llama3-3-70b-instruct-v1:0, capabilities: { json_schema: tool, \
+             max_output: 8, min_output: 16 }",
+        ),
+        &[
+            "bedrock.models.a.capabilities.json_schema: found tool; accepted: native or none; or \
+             tool, beside tools: streamed and tool_choice: named, because that tool must be called",
+            "bedrock.models.a.capabilities.min_output: found more than max_output; accepted: at \
+             most max_output",
+        ],
+    );
+    check_whole(
+        &with("model: amazon.nova-lite-v1:0, capabilities: [images]"),
+        &[
+            "bedrock.models.a.capabilities: found a list; accepted: keys and values, indented below it",
+        ],
+    );
+}
+
+#[test]
+fn the_example_names_every_capability_and_all_its_values() {
+    for column in crate::translate::capability::Column::all() {
+        let values = column
+            .accepted()
+            .replace("a number of tokens from 1 to 10000000", "");
+        let words = values.split(", ").chain([column.name()]);
+        for word in words.filter(|word| !word.is_empty()) {
+            let known = EXAMPLE
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .any(|found| found == word);
+            assert!(known, "{}: {word}", column.name());
+        }
+    }
 }
 
 #[test]

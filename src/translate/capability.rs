@@ -1,7 +1,10 @@
 //! What a Bedrock model can do, as far as a translation depends on it. Which model can do what is
-//! in `table`.
+//! in `table`; how a mapping says otherwise, in `column`.
 
+mod column;
 pub(super) mod table;
+
+pub use column::Column;
 
 /// What a model can do through ConverseStream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

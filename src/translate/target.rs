@@ -49,15 +49,29 @@ impl Target {
             model_id: model_id.to_owned(),
             family,
             capabilities,
-            max_tokens: capabilities
-                .max_output
-                .map_or(UNKNOWN_CAP, |most| most.min(USUAL_CAP)),
+            max_tokens: usual_cap(&capabilities),
             allow: Allow::default(),
             refuse: LossSet::default(),
             defaults: Defaults::default(),
             system_prefix: None,
         })
     }
+
+    /// The target with other capabilities than the table says, and the cap that goes with them.
+    pub fn with_capabilities(self, capabilities: Capabilities) -> Self {
+        Self {
+            capabilities,
+            max_tokens: usual_cap(&capabilities),
+            ..self
+        }
+    }
+}
+
+/// The cap where neither app nor operator gives one.
+fn usual_cap(capabilities: &Capabilities) -> u32 {
+    capabilities
+        .max_output
+        .map_or(UNKNOWN_CAP, |most| most.min(USUAL_CAP))
 }
 
 /// The cap where the app sends none. Without one Bedrock reserves quota for the most that the model
@@ -191,6 +205,12 @@ mod tests {
         assert_eq!(cap("amazon.nova-lite-v1:0"), Ok(10_000));
         assert_eq!(cap("anthropic.claude-sonnet-5"), Ok(16_384));
         assert_eq!(cap("writer.palmyra-x5-v1:0"), Ok(4096));
+        let target = Target::new("writer.palmyra-x5-v1:0", None).unwrap();
+        let larger = Capabilities {
+            max_output: Some(8192),
+            ..target.capabilities
+        };
+        assert_eq!(target.with_capabilities(larger).max_tokens, 8192);
     }
 
     #[test]

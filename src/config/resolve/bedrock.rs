@@ -16,6 +16,7 @@ use super::super::section::kind;
 use super::super::section::quoted;
 use super::super::section::report_repeated;
 use super::super::values;
+use super::capabilities;
 use super::list;
 use super::sampling;
 use super::variable;
@@ -172,6 +173,7 @@ fn detailed(mut section: Section<'_>) -> Option<Mapping> {
     let allow: Option<Vec<Allowance>> = list(&mut section, "allow", "a list", allowance);
     let refuse: Option<Vec<Loss>> = list(&mut section, "refuse", "a list", loss);
     let defaults = sampling::read(section.section("defaults"));
+    let own = section.section("capabilities");
     let target = model.and_then(|model| match target(&model, family.as_deref()) {
         Ok(target) => Some(target),
         Err((key, mistake)) => {
@@ -185,7 +187,9 @@ fn detailed(mut section: Section<'_>) -> Option<Mapping> {
         }
     });
     section.finish();
-    let mut target = target?;
+    let told = target.as_ref().map(|target| target.capabilities);
+    let capabilities = capabilities::read(own, told);
+    let mut target = target?.with_capabilities(capabilities);
     if let Some(max_tokens) = max_tokens {
         target.max_tokens = max_tokens;
     }

@@ -49,6 +49,13 @@ const PLAIN: Capabilities = Capabilities {
     min_output: 1,
 };
 
+impl Default for Capabilities {
+    /// The careful row.
+    fn default() -> Self {
+        PLAIN
+    }
+}
+
 /// What all models of Claude share.
 const CLAUDE: Capabilities = Capabilities {
     choice: Choice::Named,
