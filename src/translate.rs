@@ -37,6 +37,6 @@ pub use reason::Reason;
 #[cfg(any(test, fuzzing))]
 pub(crate) use request::is_sound;
 pub use request::{Eligible, eligible};
-pub use shape::{Identity, Mode, ReplyShape};
+pub use shape::{Ending, Identity, Mode, ReplyShape};
 pub use stream::StreamWriter;
 pub use target::{Allow, Allowance, Target, TargetError};

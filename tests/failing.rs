@@ -312,3 +312,38 @@ async fn above_the_limit_in_flight_a_call_stays() {
     world.finishes(held).await;
     assert_eq!(world.chat(json!({})).await.arm(), "bedrock");
 }
+
+#[tokio::test]
+async fn what_ends_otherwise_than_the_app_is_told_is_counted() {
+    let world = World::at(100).await;
+    let ends = |reason: &str| Behaviour::StopReason {
+        reason: reason.to_owned(),
+    };
+    for (fields, reason) in [
+        (json!({}), "max_tokens"),
+        (json!({"stream": true}), "max_tokens"),
+        (json!({"max_tokens": 5}), "max_tokens"),
+        (
+            json!({"stream": true, "max_completion_tokens": 5}),
+            "max_tokens",
+        ),
+        (json!({}), "tired"),
+        (json!({"stream": true}), "end_turn"),
+    ] {
+        world.bedrock.once(ends(reason));
+        assert_eq!(world.chat(fields).await.arm(), "bedrock");
+    }
+    let status = world.status().await;
+    assert_eq!(status["capped_answers"], 2, "{status}");
+    let request = http::Request::get("/metrics").header("host", "127.0.0.1");
+    let metrics = world
+        .admin(request.body(Default::default()).expect("a request"))
+        .await;
+    for line in [
+        "crossfade_capped_answers_total 2",
+        "crossfade_unknown_stop_reasons_total 1",
+    ] {
+        let counted = metrics.text().lines().any(|found| found == line);
+        assert!(counted, "{line} in {}", metrics.text());
+    }
+}

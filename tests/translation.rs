@@ -20,8 +20,8 @@ use crossfade::demo::emulator::Recorder;
 use crossfade::openai::ChatRequest;
 use crossfade::translate::capability::Column;
 use crossfade::translate::{
-    Allowance, Defaults, Fold, Fraction, Identity, Loss, Reason, ReplyShape, StreamWriter, Target,
-    eligible, error,
+    Allowance, Defaults, Ending, Fold, Fraction, Identity, Loss, Reason, ReplyShape, StreamWriter,
+    Target, eligible, error,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -273,6 +273,13 @@ fn reply(events: &str, shape: &ReplyShape) -> String {
             .expect("whole events")
             .replace("\n\n", "\n");
         let _ = write!(text, "\n== chunks\n{chunks}\n");
+    }
+    match writer.ending() {
+        Ending::Usual => {}
+        Ending::OwnCap => text += "\n== ending\nown_cap\n",
+        Ending::UnknownReason(word) => {
+            let _ = write!(text, "\n== ending\nunknown_reason {word}\n");
+        }
     }
     match folded {
         Ok(answer) => {

@@ -48,6 +48,7 @@ fn shape() -> ReplyShape {
         stream: true,
         include_usage: true,
         service_tier: false,
+        own_cap: false,
         reasoning: false,
         strip_thinking: false,
         mode: Mode::Tools,

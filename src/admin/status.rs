@@ -53,6 +53,9 @@ pub struct Status {
     pub eligibility: EligibilityCounts,
     /// How much could move.
     pub migratable: MigratableReport,
+    /// Answers of Bedrock's since the start that were cut off at a mapping's `max_tokens`, in calls
+    /// that asked for no cap.
+    pub capped_answers: u64,
     /// The share that was measured.
     pub share: ShareReport,
     /// The configuration.
@@ -187,6 +190,7 @@ impl Status {
             other_attempt: report.other_attempt,
             eligibility: EligibilityCounts::new(metrics),
             migratable: MigratableReport::new(metrics),
+            capped_answers: metrics.capped_answers(),
             share: ShareReport::new(files.share, files.percent_since_unix_ms),
             state_file: StateFile::new(snapshot.holds, &files),
             config: ConfigReport {

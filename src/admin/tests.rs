@@ -236,6 +236,7 @@ async fn the_status_has_what_was_promised() {
         "arms",
         "eligibility",
         "migratable",
+        "capped_answers",
         "config",
         "switches",
         "holds",
@@ -510,6 +511,7 @@ fn the_status_of_a_quiet_rollout() {
     let mut story = Story::new("25");
     story.calls(100, Verdict::Ok);
     story.tick();
+    story.metrics.ending(&crate::translate::Ending::OwnCap);
     story.metrics.split(Arm::Bedrock);
     assert_eq!(story.text(), include_str!("tests/steady.txt"));
 }

@@ -30,6 +30,14 @@ pub(super) fn render(status: &Status) -> String {
     out.push('\n');
     push(&mut out, &eligibility(&status.eligibility));
     push(&mut out, &migratable(&status.migratable));
+    if status.capped_answers > 0 {
+        let line = format!(
+            "answers cut off at a cap that the app did not ask for: {} (raise `max_tokens` of the \
+             mapping)",
+            status.capped_answers
+        );
+        push(&mut out, &line);
+    }
     for line in files(status) {
         push(&mut out, &line);
     }

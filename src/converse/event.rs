@@ -38,7 +38,7 @@ pub enum Event<'a> {
     /// The answer is complete.
     MessageStop {
         /// Why it ended.
-        reason: StopReason,
+        reason: StopReason<'a>,
     },
     /// What it took.
     Metadata {
@@ -84,9 +84,9 @@ impl<'a> Event<'a> {
                 Self::BlockStop { index: event.index }
             }
             "messageStop" => {
-                let stop: wire::MessageStop<'_> = read(payload, "messageStop")?;
+                let stop: wire::MessageStop<'a> = read(payload, "messageStop")?;
                 Self::MessageStop {
-                    reason: StopReason::of(&stop.reason),
+                    reason: StopReason::of(stop.reason),
                 }
             }
             "metadata" => {
@@ -183,8 +183,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fragment<'a> {
 }
 
 /// Why an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopReason {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopReason<'a> {
     /// The model was done.
     EndTurn,
     /// The model waits for its tools.
@@ -203,13 +203,13 @@ pub enum StopReason {
     MalformedToolUse,
     /// The context window is full.
     ContextWindowExceeded,
-    /// None that is documented.
-    Unknown,
+    /// None that is documented, in its own word.
+    Unknown(Cow<'a, str>),
 }
 
-impl StopReason {
-    fn of(name: &str) -> Self {
-        match name {
+impl<'a> StopReason<'a> {
+    fn of(name: Cow<'a, str>) -> Self {
+        match &*name {
             "end_turn" => Self::EndTurn,
             "tool_use" => Self::ToolUse,
             "max_tokens" => Self::MaxTokens,
@@ -219,7 +219,7 @@ impl StopReason {
             "malformed_model_output" => Self::MalformedModelOutput,
             "malformed_tool_use" => Self::MalformedToolUse,
             "model_context_window_exceeded" => Self::ContextWindowExceeded,
-            _ => Self::Unknown,
+            _ => Self::Unknown(name),
         }
     }
 }

@@ -75,6 +75,7 @@ fn shape_of(how: u8) -> ReplyShape {
         stream: true,
         include_usage: how & 4 != 0,
         service_tier: how & 8 != 0,
+        own_cap: true,
         reasoning: how & REASONING != 0,
         strip_thinking: how & STRIP_THINKING != 0,
         mode,

@@ -8,10 +8,8 @@ use super::books::Books;
 use super::decide::Go;
 use super::patience::{Patience, half_of_the_apps};
 use super::{Shared, stream::AnswerStream};
-use crate::converse::event::Usage;
 use crate::outcome::{Class, Verdict};
 use crate::snapshot::Snapshot;
-use crate::telemetry::events::Tokens;
 use crate::translate::{Fold, Identity, StreamWriter};
 use crate::upstream::Failure;
 use crate::upstream::frames::{EventMessage, EventStream};
@@ -100,7 +98,7 @@ where
     }
     // The model said nothing, and said that it is done: a whole answer, if an empty one.
     writer.finish(&mut out)?;
-    books.tokens = writer.usage().map(tokens);
+    books.ended(writer.usage(), writer.ending());
     books.settle_bedrock(Verdict::Ok);
     Ok(Answer::Whole(Bytes::from(out)))
 }
@@ -133,7 +131,7 @@ where
             ));
         }
     }
-    books.tokens = fold.usage().map(tokens);
+    books.ended(fold.usage(), fold.ending());
     let body = fold.finish()?;
     books.settle_bedrock(Verdict::Ok);
     Ok(Bytes::from(body))
@@ -165,16 +163,6 @@ where
 
     async fn next(&mut self) -> Result<Option<EventMessage>, Failure> {
         poll_fn(|cx| self.poll_message(cx)).await
-    }
-}
-
-/// Bedrock's usage report, for the books.
-pub(super) fn tokens(usage: Usage) -> Tokens {
-    Tokens {
-        input: usage.input_tokens,
-        output: usage.output_tokens,
-        cache_read: usage.cache_read_input_tokens,
-        cache_write: usage.cache_write_input_tokens,
     }
 }
 

@@ -11,9 +11,11 @@
 use super::Shared;
 use super::quota::Taken;
 use crate::clock;
+use crate::converse::event::Usage;
 use crate::outcome::{Arm, Attempt, Booking, CallEvent, CallId, Fault, Verdict};
 use crate::telemetry::events::{Call, Part, Tokens};
 use crate::telemetry::metrics::{Eligibility, FailoverOutcome, Held};
+use crate::translate::Ending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -40,7 +42,9 @@ pub(super) struct Books {
     /// The status that the app saw.
     pub(super) status: Option<u16>,
     /// What Bedrock counted.
-    pub(super) tokens: Option<Tokens>,
+    tokens: Option<Tokens>,
+    /// How Bedrock's answer ended.
+    ending: Ending,
     /// Whether the request forced its arm: such calls enter no statistics.
     pub(super) forced: bool,
     bedrock_model: Option<String>,
@@ -100,6 +104,7 @@ impl Books {
             stream: false,
             status: None,
             tokens: None,
+            ending: Ending::Usual,
             forced: false,
             bedrock_model: None,
             bedrock: None,
@@ -178,6 +183,17 @@ impl Books {
         if let (call, Some(permit)) = (bookings.call, bookings.first_token.take()) {
             permit.send(self.booking(call, CallEvent::FirstToken));
         }
+    }
+
+    /// Bedrock's answer is complete: what it took, and how it ended.
+    pub(super) fn ended(&mut self, usage: Option<Usage>, ending: &Ending) {
+        self.tokens = usage.map(|usage| Tokens {
+            input: usage.input_tokens,
+            output: usage.output_tokens,
+            cache_read: usage.cache_read_input_tokens,
+            cache_write: usage.cache_write_input_tokens,
+        });
+        self.ending = ending.clone();
     }
 
     /// Bedrock's part is over. The first verdict counts.
@@ -348,6 +364,7 @@ impl Drop for Books {
             original,
             failover: self.failover(),
             tokens: self.tokens,
+            ending: &self.ending,
             took: clock::io_now().saturating_duration_since(self.started),
         };
         call.emit(&self.shared.metrics);

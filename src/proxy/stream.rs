@@ -4,7 +4,7 @@
 //! breaks now cannot be taken back: the stream ends with an error frame and without `[DONE]`, so
 //! that both SDKs raise, and is never finished by another model.
 
-use super::ask::{Timed, tokens};
+use super::ask::Timed;
 use super::books::Books;
 use super::gather::{Gather, Pulled};
 use crate::drain::{Phase, Watch};
@@ -114,7 +114,7 @@ where
             }
             None => {
                 self.writer.finish(&mut self.out)?;
-                books.tokens = self.writer.usage().map(tokens);
+                books.ended(self.writer.usage(), self.writer.ending());
                 books.settle_bedrock(Verdict::Ok);
                 Ok(false)
             }

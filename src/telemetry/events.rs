@@ -1,6 +1,7 @@
 //! Typed events: one `emit` writes the log line and counts the metric.
 //!
-//! The fields are numbers, names from closed enums, model names and request ids. No event carries
+//! The fields are numbers, names from closed enums, model names, request ids and the service's own
+//! word for why an answer ended. No event carries
 //! a prompt, an answer, a key or a header, so none can be logged by mistake. Text that a caller
 //! chose (the model's name, a request id) is cut to [`FOREIGN_TEXT`] bytes; the JSON formatter
 //! escapes it.
@@ -11,6 +12,7 @@ use super::metrics::{Eligibility, FailoverOutcome, Metrics, TokenKind, verdict_l
 use crate::outcome::{Arm, Fault, Verdict};
 use crate::rollout::Transition;
 use crate::snapshot::Hold;
+use crate::translate::Ending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -44,6 +46,8 @@ pub struct Call<'a> {
     pub failover: Option<(Fault, FailoverOutcome)>,
     /// What Bedrock counted, if it said so.
     pub tokens: Option<Tokens>,
+    /// How Bedrock's answer ended.
+    pub ending: &'a Ending,
     /// From the end of the request's head to the end of the answer.
     pub took: Duration,
 }
@@ -87,6 +91,7 @@ impl Call<'_> {
             metrics.tokens(TokenKind::CacheRead, tokens.cache_read);
             metrics.tokens(TokenKind::CacheWrite, tokens.cache_write);
         }
+        metrics.ending(self.ending);
         self.log();
     }
 
@@ -116,6 +121,11 @@ impl Call<'_> {
         } else {
             Arm::Bedrock
         };
+        let (ending, stop_reason) = match self.ending {
+            Ending::Usual => (None, None),
+            Ending::OwnCap => (Some("own_cap"), None),
+            Ending::UnknownReason(word) => (Some("unknown_reason"), Some(cut(word))),
+        };
         tracing::info!(
             event = "call",
             request_id = cut(self.request_id),
@@ -137,6 +147,8 @@ impl Call<'_> {
             original_ms = original.as_ref().map(|line| line.ms),
             input_tokens = self.tokens.map(|tokens| tokens.input),
             output_tokens = self.tokens.map(|tokens| tokens.output),
+            ending,
+            stop_reason,
             ms = millis(self.took),
         );
     }

@@ -9,7 +9,7 @@
 use crate::outcome::{Arm, Fault, Verdict};
 use crate::rollout::Cause;
 use crate::snapshot::{Share, Snapshot};
-use crate::translate::Loss;
+use crate::translate::{Ending, Loss};
 use family::{By, Maker};
 use labels::{causes, verdicts};
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
@@ -41,6 +41,8 @@ pub struct Metrics {
     call: By<Arm, Histogram>,
     in_flight: By<Arm, IntGauge>,
     tokens: By<TokenKind, IntCounter>,
+    capped_answers: IntCounter,
+    unknown_stop_reasons: IntCounter,
     losses: By<Loss, IntCounter>,
     other_requests: IntCounter,
     sticky_fallbacks: IntCounter,
@@ -93,6 +95,8 @@ impl Metrics {
             call: new.histograms(&catalogue::CALL_SECONDS, arms()),
             in_flight: new.gauges(&catalogue::IN_FLIGHT, arms()),
             tokens: new.counters(&catalogue::TOKENS, kinds),
+            capped_answers: new.counter(&catalogue::CAPPED_ANSWERS),
+            unknown_stop_reasons: new.counter(&catalogue::UNKNOWN_STOP_REASONS),
             losses: new.counters(&catalogue::LOSSES, losses),
             other_requests: new.counter(&catalogue::OTHER_REQUESTS),
             sticky_fallbacks: new.counter(&catalogue::STICKY_FALLBACKS),
@@ -197,6 +201,20 @@ impl Metrics {
     /// Adds tokens that Bedrock reported.
     pub fn tokens(&self, kind: TokenKind, count: u64) {
         self.tokens.with(kind, |counter| counter.inc_by(count));
+    }
+
+    /// Counts how an answer of Bedrock's ended, where that says something.
+    pub fn ending(&self, ending: &Ending) {
+        match ending {
+            Ending::Usual => {}
+            Ending::OwnCap => self.capped_answers.inc(),
+            Ending::UnknownReason(_) => self.unknown_stop_reasons.inc(),
+        }
+    }
+
+    /// Answers since the start that were cut off at a cap that the app did not ask for.
+    pub fn capped_answers(&self) -> u64 {
+        self.capped_answers.get()
     }
 
     /// Counts what a call lost on its way to Bedrock.

@@ -6,7 +6,7 @@
 
 use super::fence::Fence;
 use super::ids;
-use super::shape::{Identity, Mode, ReplyShape};
+use super::shape::{Ending, Identity, Mode, ReplyShape};
 use super::thinking::Thinking;
 use crate::converse::Fault;
 use crate::converse::event::{BlockStart, Delta, Event, Fragment, ServiceTier, StopReason, Usage};
@@ -58,6 +58,9 @@ impl Finish {
 #[derive(Debug)]
 pub(super) struct Answer {
     mode: Mode,
+    /// Whether the app sent no cap.
+    own_cap: bool,
+    ending: Ending,
     /// Of [`Mode::JsonText`] only.
     fence: Fence,
     /// Where a leading block of thinking is left out.
@@ -99,6 +102,8 @@ impl Answer {
     pub(super) const fn new(shape: &ReplyShape) -> Self {
         Self {
             mode: shape.mode,
+            own_cap: shape.own_cap,
+            ending: Ending::Usual,
             fence: Fence::new(),
             thinking: if shape.strip_thinking {
                 Some(Thinking::new())
@@ -123,6 +128,10 @@ impl Answer {
 
     pub(super) const fn service_tier(&self) -> Option<ServiceTier> {
         self.service_tier
+    }
+
+    pub(super) const fn ending(&self) -> &Ending {
+        &self.ending
     }
 
     /// Whether the reason to stop came.
@@ -316,7 +325,11 @@ impl Answer {
         }
     }
 
-    fn stop(&mut self, reason: StopReason, tell: &mut impl FnMut(Piece<'_>)) -> Result<(), Fault> {
+    fn stop(
+        &mut self,
+        reason: StopReason<'_>,
+        tell: &mut impl FnMut(Piece<'_>),
+    ) -> Result<(), Fault> {
         let done = match (self.mode, self.calls.is_empty()) {
             (Mode::Tools, false) => Finish::ToolCalls,
             (Mode::LegacyFunction, false) => Finish::FunctionCall,
@@ -324,8 +337,8 @@ impl Answer {
                 Finish::Stop
             }
         };
-        let finish = match reason {
-            StopReason::EndTurn | StopReason::ToolUse | StopReason::Unknown => done,
+        let finish = match &reason {
+            StopReason::EndTurn | StopReason::ToolUse | StopReason::Unknown(_) => done,
             StopReason::StopSequence => Finish::Stop,
             StopReason::MaxTokens | StopReason::ContextWindowExceeded => Finish::Length,
             StopReason::GuardrailIntervened | StopReason::ContentFiltered => Finish::ContentFilter,
@@ -341,9 +354,27 @@ impl Answer {
             tell(Piece::Text(&text));
         }
         self.stage = Stage::Stopped;
+        self.ending = match reason {
+            StopReason::MaxTokens if self.own_cap => Ending::OwnCap,
+            StopReason::Unknown(word) => Ending::UnknownReason(beginning(&word).into()),
+            StopReason::EndTurn
+            | StopReason::ToolUse
+            | StopReason::MaxTokens
+            | StopReason::StopSequence
+            | StopReason::GuardrailIntervened
+            | StopReason::ContentFiltered
+            | StopReason::MalformedModelOutput
+            | StopReason::MalformedToolUse
+            | StopReason::ContextWindowExceeded => Ending::Usual,
+        };
         tell(Piece::Finish(finish));
         Ok(())
     }
+}
+
+/// As much of a stop reason as is remembered: the known ones are half as long.
+fn beginning(word: &str) -> &str {
+    word.get(..word.floor_char_boundary(64)).unwrap_or_default()
 }
 
 /// Arguments, which are the answer itself where a schema's tool was forced.

@@ -1,7 +1,7 @@
 //! Events in, one `chat.completion` out.
 
 use super::answer::{Answer, Finish, Piece};
-use super::shape::{Identity, Mode, ReplyShape};
+use super::shape::{Ending, Identity, Mode, ReplyShape};
 use super::stream::write_json;
 use super::usage::ReplyUsage;
 use crate::converse::event::Usage;
@@ -98,6 +98,11 @@ impl Fold {
     /// Whether the answer is complete: the reason to stop came, only its usage may follow.
     pub const fn is_complete(&self) -> bool {
         self.answer.is_complete()
+    }
+
+    /// How a complete answer ended.
+    pub const fn ending(&self) -> &Ending {
+        self.answer.ending()
     }
 
     /// What the call took; none before the service said it.

@@ -418,6 +418,7 @@ fn check_reply(events: &[(&str, Value)], mode: Mode, include_usage: bool) {
         stream: true,
         include_usage,
         service_tier: false,
+        own_cap: true,
         mode,
         // Both ways; which usage goes with which does not matter.
         reasoning: include_usage,

@@ -116,6 +116,7 @@ pub fn eligible<'r>(
         stream: request.stream(),
         include_usage: request.include_usage(),
         service_tier: fields.service_tier.is_some(),
+        own_cap: fields.max_completion_tokens.is_none() && fields.max_tokens.is_none(),
         mode,
         reasoning: target.allow.contains(Allowance::ReasoningContent),
         strip_thinking: target.allow.contains(Allowance::StripThinking),

@@ -11,6 +11,8 @@ pub struct ReplyShape {
     pub include_usage: bool,
     /// Whether the app looks at `service_tier`: it sent one.
     pub service_tier: bool,
+    /// Whether the cap is the mapping's: the app sent none.
+    pub own_cap: bool,
     /// How tool calls are told.
     pub mode: Mode,
     /// Whether the model's reasoning is told, as `reasoning_content`.
@@ -30,6 +32,19 @@ pub enum Mode {
     SchemaTool,
     /// There are none, and the text is JSON: a fence around it is no part of it.
     JsonText,
+}
+
+/// How a whole answer ended, where its operator should know more than the app is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// As the app is told.
+    #[default]
+    Usual,
+    /// At the mapping's cap, though the app asked for none: OpenAI might have said more.
+    OwnCap,
+    /// For a reason that is not known, in the service's word (its beginning). The app is told the
+    /// one that fits the answer.
+    UnknownReason(Box<str>),
 }
 
 /// What tells one answer from another.

@@ -6,7 +6,7 @@
 //! until then another provider can still answer.
 
 use super::answer::{Answer, Finish, Piece};
-use super::shape::{Identity, Mode, ReplyShape};
+use super::shape::{Ending, Identity, Mode, ReplyShape};
 use super::usage::ReplyUsage;
 use crate::converse::event::Usage;
 use crate::converse::{Event, Fault};
@@ -84,6 +84,11 @@ impl StreamWriter {
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
         Ok(())
+    }
+
+    /// How a complete answer ended.
+    pub const fn ending(&self) -> &Ending {
+        self.answer.ending()
     }
 
     /// What the call took; none before the service said it.

@@ -12,6 +12,7 @@ fn shape(stream: bool) -> ReplyShape {
         stream,
         include_usage: false,
         service_tier: false,
+        own_cap: false,
         mode: Mode::Tools,
         reasoning: false,
         strip_thinking: false,

@@ -44,6 +44,7 @@ const CALL: Call<'static> = Call {
         cache_read: 0,
         cache_write: 0,
     }),
+    ending: &Ending::Usual,
     took: Duration::from_millis(950),
 };
 
@@ -153,6 +154,34 @@ fn a_call_that_chose_its_arm_is_logged_and_not_counted() {
         count(&metrics, "crossfade_tokens_total{kind=\"input\"}"),
         "10"
     );
+}
+
+#[test]
+fn an_ending_that_the_app_is_not_told_is_logged_and_counted() {
+    let metrics = Metrics::new();
+    let unknown = Ending::UnknownReason("tired".into());
+    let lines = logged(|| {
+        for ending in [&Ending::Usual, &Ending::OwnCap, &unknown] {
+            Call { ending, ..CALL }.emit(&metrics);
+        }
+    });
+    let said: Vec<_> = lines
+        .iter()
+        .map(|line| (line["ending"].as_str(), line["stop_reason"].as_str()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (None, None),
+            (Some("own_cap"), None),
+            (Some("unknown_reason"), Some("tired"))
+        ]
+    );
+    assert_eq!(metrics.capped_answers(), 1);
+    for name in ["capped_answers", "unknown_stop_reasons"] {
+        let count = count(&metrics, &format!("crossfade_{name}_total "));
+        assert_eq!(count, "1", "{name}");
+    }
 }
 
 #[test]

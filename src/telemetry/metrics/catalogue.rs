@@ -91,6 +91,20 @@ pub(super) const TOKENS: Spec<1> = Spec {
     help: "Tokens that Bedrock reported.",
 };
 
+pub(super) const CAPPED_ANSWERS: Spec<0> = Spec {
+    name: "crossfade_capped_answers_total",
+    labels: [],
+    help: "Answers of Bedrock's that were cut off at the mapping's max_tokens, in calls that asked \
+           for no cap.",
+};
+
+pub(super) const UNKNOWN_STOP_REASONS: Spec<0> = Spec {
+    name: "crossfade_unknown_stop_reasons_total",
+    labels: [],
+    help: "Answers of Bedrock's that ended for a reason that crossfade does not know; the log has \
+           its name.",
+};
+
 pub(super) const LOSSES: Spec<1> = Spec {
     name: "crossfade_losses_total",
     labels: ["loss"],
