@@ -60,6 +60,19 @@ pub enum Text<'a> {
     Plain(Cow<'a, str>),
 }
 
+impl PartialEq for Text<'_> {
+    /// Whether it is written the same.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(one), Self::Token(other)) => one.get() == other.get(),
+            (Self::Plain(one), Self::Plain(other)) => one == other,
+            (Self::Token(_), Self::Plain(_)) | (Self::Plain(_), Self::Token(_)) => false,
+        }
+    }
+}
+
+impl Eq for Text<'_> {}
+
 impl Serialize for Text<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -86,6 +99,16 @@ pub enum Json<'a> {
     Raw(Cow<'a, RawValue>),
     /// `{}`.
     EmptyObject,
+}
+
+impl Json<'_> {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Raw(json) => json.get(),
+            Self::EmptyObject => "{}",
+        }
+    }
 }
 
 impl Serialize for Json<'_> {
@@ -261,7 +284,7 @@ pub struct ToolResult<'a> {
 }
 
 /// A part of what a tool answered. Always text: models read results in JSON worse.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ResultBlock<'a> {
     /// Text.

@@ -79,6 +79,8 @@ losses! {
         "A tool's schema lost or changed keywords that the model refuses.";
     JsonSchemaAsTool = "json_schema_as_tool":
         "The schema of the answer became a tool that must be called; the app sees plain content.";
+    JsonSchemaOneOf = "json_schema_one_of":
+        "`oneOf` in the schema of the answer became `anyOf`: an answer may fit several of them.";
     JsonObject = "json_object":
         "`json_object` became a sentence of the system prompt.";
     FileName = "file_name":
@@ -115,6 +117,7 @@ impl Loss {
             | Self::AllowedTools
             | Self::ToolSchema
             | Self::JsonSchemaAsTool
+            | Self::JsonSchemaOneOf
             | Self::FileName
             | Self::LegacyFunctions => None,
         }
@@ -131,7 +134,7 @@ impl Loss {
             Self::ReasoningEffort => Reason::Reasoning,
             Self::ToolStrict | Self::ToolSchema => Reason::ToolSchema,
             Self::ToolChoiceNone | Self::AllowedTools => Reason::ToolChoiceUnsupported,
-            Self::JsonSchemaAsTool => Reason::JsonSchema,
+            Self::JsonSchemaAsTool | Self::JsonSchemaOneOf => Reason::JsonSchema,
             Self::JsonObject => Reason::JsonObject,
             Self::LegacyFunctions => Reason::LegacyFunctions,
             Self::Seed

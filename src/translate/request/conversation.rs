@@ -248,7 +248,6 @@ impl<'r> Builder<'r, '_> {
     /// A result, which belongs to a call of the turn before.
     fn result(&mut self, message: &'r Message<'r>, answers: &Answers<'r>) -> Result<(), Reason> {
         self.ends_blank = false;
-        let tool_use_id = self.calls.answer(answers)?;
         let texts = match (&message.content, answers) {
             (Some(content), _) => content::texts(content)?,
             // Only the content of the older kind may be null.
@@ -259,7 +258,11 @@ impl<'r> Builder<'r, '_> {
             .add_if(texts.iter().any(|(_, cache)| *cache), Loss::PromptCache);
         let text =
             |(text, _): (token::Text<'r>, bool)| ResultBlock::Text(Text::Token(text.token()));
-        let content = texts.into_iter().map(text).collect();
+        let content: Vec<ResultBlock<'r>> = texts.into_iter().map(text).collect();
+        if self.repeats(answers, &content) {
+            return Ok(());
+        }
+        let tool_use_id = self.calls.answer(answers)?;
         let mut turn = self.take_turn(Speaker::User);
         turn.content.push(Block::ToolResult(ToolResult {
             tool_use_id,
@@ -267,6 +270,23 @@ impl<'r> Builder<'r, '_> {
         }));
         self.done.turns.push(turn);
         Ok(())
+    }
+
+    /// Whether this turn has the result already, word for word.
+    fn repeats(&self, answers: &Answers<'r>, content: &[ResultBlock<'r>]) -> bool {
+        let (Answers::Call(id), Some(turn)) = (answers, self.done.turns.last()) else {
+            return false;
+        };
+        let id = self.calls.named(*id);
+        // Results come first, and there are no more of them than there were calls.
+        let mut results = turn.content.iter().map_while(|block| {
+            if let Block::ToolResult(result) = block {
+                Some(result)
+            } else {
+                None
+            }
+        });
+        results.any(|result| result.tool_use_id == id && result.content == content)
     }
 
     /// Takes the last turn away, if it is this side's; else a new one. To be pushed again.

@@ -1,19 +1,19 @@
 //! `response_format`: text, JSON, or JSON that follows a schema.
 
+mod subset;
+
 use super::Losses;
 use super::fields::refuse;
-use super::json::{self, Members};
+use super::json;
 use super::schema;
 use super::tools::{description, is_name};
 use crate::converse::request::{
     InputSchema, JsonSchema, OutputConfig, Structure, Text, TextFormat, ToolSpec,
 };
 use crate::openai::request::Fields;
-use crate::openai::token::Raw;
 use crate::openai::tool;
 use crate::translate::capability::{AnswerSchema, Choice, Tools};
 use crate::translate::{Allowance, Loss, Reason, Target};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// How the form of the answer is asked for.
@@ -78,9 +78,11 @@ fn json_schema<'r>(
     match capabilities.answer_schema {
         AnswerSchema::Unsupported => Err(Reason::JsonSchema),
         AnswerSchema::Native => {
-            check_subset(schema)?;
+            subset::check(schema)?;
             // The service wants the schema as a string.
-            let text = Cow::Owned(schema.json().to_owned());
+            let text = subset::compilable(schema);
+            losses.add_if(text.is_some(), Loss::JsonSchemaOneOf);
+            let text = Cow::Owned(text.unwrap_or_else(|| schema.json().to_owned()));
             let structure = Structure::JsonSchema(JsonSchema {
                 schema: Text::Plain(text),
                 name: Text::Token(name.token()),
@@ -112,125 +114,5 @@ fn json_schema<'r>(
                 strict: None,
             }))
         }
-    }
-}
-
-/// Whether a schema is in the subset that Bedrock compiles. Taking a keyword out would weaken what
-/// the app was promised.
-fn check_subset(schema: Raw<'_>) -> Result<(), Reason> {
-    refuse(schema.json().len() > SCHEMA_MAX, Reason::JsonSchema)?;
-    if schema::has_reference(schema.json()) {
-        // Fails where a reference has no end, or none that is found.
-        schema::inline(schema.token()).map_err(|_| Reason::JsonSchema)?;
-    }
-    let mut counts = Counts::default();
-    let top = Members::of(schema.token()).ok_or(Reason::JsonSchema)?;
-    refuse(
-        top.find("type").and_then(json::string).as_deref() != Some("object"),
-        Reason::JsonSchema,
-    )?;
-    counts.schema(schema.token())?;
-    refuse(
-        counts.unions > UNIONS_MAX || counts.optional > OPTIONAL_MAX,
-        Reason::JsonSchema,
-    )
-}
-
-/// The most text of a schema: what bounds reading it level by level.
-const SCHEMA_MAX: usize = 256 * 1024;
-
-/// The most properties of several types that Bedrock compiles.
-const UNIONS_MAX: usize = 16;
-
-/// The most properties that need not be there.
-const OPTIONAL_MAX: usize = 24;
-
-/// Keywords that Bedrock does not compile.
-const REFUSED: [&str; 25] = [
-    "maxItems",
-    "uniqueItems",
-    "contains",
-    "prefixItems",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "minProperties",
-    "maxProperties",
-    "patternProperties",
-    "propertyNames",
-    "dependentRequired",
-    "dependentSchemas",
-    "dependencies",
-    "if",
-    "then",
-    "else",
-    "not",
-    "oneOf",
-    "minContains",
-    "maxContains",
-];
-
-#[derive(Default)]
-struct Counts {
-    unions: usize,
-    optional: usize,
-}
-
-impl Counts {
-    fn schema(&mut self, schema: &RawValue) -> Result<(), Reason> {
-        // `true` and `false` are schemas too.
-        let Some(members) = Members::of(schema) else {
-            return Ok(());
-        };
-        self.unions += usize::from(members.has("anyOf"));
-        self.unions += usize::from(
-            members
-                .find("type")
-                .is_some_and(|t| t.get().starts_with('[')),
-        );
-        self.object(&members)?;
-        for (key, value) in &members.0 {
-            refuse(REFUSED.contains(&&**key), Reason::JsonSchema)?;
-            match &**key {
-                "minItems" => refuse(!matches!(value.get(), "0" | "1"), Reason::JsonSchema)?,
-                "properties" | "$defs" | "definitions" => {
-                    for (_, member) in &Members::of(value).ok_or(Reason::JsonSchema)?.0 {
-                        self.schema(member)?;
-                    }
-                }
-                "items" => self.schema(value)?,
-                "anyOf" | "allOf" => {
-                    for item in json::items(value).ok_or(Reason::JsonSchema)? {
-                        self.schema(item)?;
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// An object must say that nothing else may come.
-    fn object(&mut self, members: &Members<'_>) -> Result<(), Reason> {
-        let properties = members.find("properties").and_then(Members::of);
-        let is_object = members.find("type").and_then(json::string).as_deref() == Some("object");
-        if !is_object && properties.is_none() {
-            return Ok(());
-        }
-        let closed = members
-            .find("additionalProperties")
-            .is_some_and(|v| v.get() == "false");
-        refuse(!closed, Reason::JsonSchema)?;
-        let required = members
-            .find("required")
-            .and_then(json::items)
-            .map_or(0, |items| items.len());
-        let all = properties.map_or(0, |properties| properties.0.len());
-        self.optional += all.saturating_sub(required);
-        Ok(())
     }
 }

@@ -68,11 +68,11 @@ impl<'r> Calls<'r> {
         let mut uses = Vec::new();
         for call in message.tool_calls.as_deref().unwrap_or_default() {
             let (id, function) = function_of(call)?;
-            uses.push(self.call(&uses, id.decode(), function)?);
+            uses.extend(self.call(&uses, id.decode(), function)?);
         }
         let legacy = message.function_call.as_ref();
         if let Some(function) = legacy {
-            uses.push(self.call(&uses, Cow::Owned(format!("fc_{index}")), function)?);
+            uses.extend(self.call(&uses, Cow::Owned(format!("fc_{index}")), function)?);
         }
         let awaited = |call: &ToolUse<'r>| Awaited {
             id: call.tool_use_id.clone(),
@@ -85,28 +85,43 @@ impl<'r> Calls<'r> {
         Ok(uses)
     }
 
+    /// A call; none if one of those before it says the same under the same id.
     fn call(
         &mut self,
         before: &[ToolUse<'r>],
         id: Cow<'r, str>,
         call: &'r FunctionCall<'r>,
-    ) -> Result<ToolUse<'r>, Reason> {
+    ) -> Result<Option<ToolUse<'r>>, Reason> {
         refuse(call.unknown, Reason::UnknownField)?;
         let name = call.name.ok_or(Reason::Malformed)?.decode();
         let tool_use_id = ids::incoming(id, self.form);
-        let twice = before.iter().any(|other| other.tool_use_id == tool_use_id);
-        refuse(twice || before.len() >= CALLS_MAX, Reason::ToolHistory)?;
+        let input = arguments(call.arguments)?;
+        let twin = before.iter().find(|other| other.tool_use_id == tool_use_id);
+        if let Some(twin) = twin {
+            let same = twin.name == name && twin.input.as_str() == input.as_str();
+            return if same {
+                Ok(None)
+            } else {
+                Err(Reason::ToolHistory)
+            };
+        }
+        refuse(before.len() >= CALLS_MAX, Reason::ToolHistory)?;
         // No tool that is offered has such a name.
         refuse(!is_name(&name), Reason::ToolHistory)?;
         if !self.called.contains(&name) {
             refuse(self.called.len() >= CALLS_MAX, Reason::ToolHistory)?;
             self.called.push(name.clone());
         }
-        Ok(ToolUse {
+        Ok(Some(ToolUse {
             tool_use_id,
             name,
-            input: arguments(call.arguments)?,
-        })
+            input,
+        }))
+    }
+
+    /// The id that a result names.
+    pub(super) fn named(&self, id: Text<'r>) -> Cow<'r, str> {
+        ids::incoming(id.decode(), self.form)
     }
 
     /// The id of the call that a result answers.
