@@ -154,7 +154,7 @@ fn a_call_that_stays_says_why_and_what_would_move_it() {
     for line in [
         "It stays with the original: temperature_range",
         "  To move it: Send at most 1, or accept that it is lowered to 1.",
-        "  To accept it: `allow: [temperature_range]` at \"gpt-4o\" in bedrock.models.",
+        "  To accept it: `allow: [temperature_clamp]` at \"gpt-4o\" in bedrock.models.",
     ] {
         assert!(text.lines().any(|told| told == line), "{line} in {text}");
     }

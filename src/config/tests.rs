@@ -226,7 +226,7 @@ fn what_the_example_comments_out_is_accepted_too() {
         mapping
             .target
             .refuse
-            .contains(crate::translate::Loss::SystemHoisted)
+            .contains(crate::translate::Loss::HoistedSystem)
     );
     assert!(
         mapping

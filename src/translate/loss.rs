@@ -33,7 +33,7 @@ macro_rules! losses {
 }
 
 losses! {
-    SystemHoisted = "system_hoisted":
+    HoistedSystem = "hoisted_system":
         "A system message inside the conversation moved to its head.";
     MaxTokensClamped = "max_tokens_clamped":
         "The cap was lowered to the most that the model can say.";
@@ -93,7 +93,7 @@ impl Loss {
     /// The allowance that made this translation possible, or that would carry the field over.
     pub const fn allowance(self) -> Option<Allowance> {
         match self {
-            Self::TemperatureClamped => Some(Allowance::TemperatureRange),
+            Self::TemperatureClamped => Some(Allowance::TemperatureClamp),
             Self::SamplingDropped => Some(Allowance::SamplingConflict),
             Self::Penalty => Some(Allowance::Penalty),
             Self::ServiceTier => Some(Allowance::ServiceTier),
@@ -101,7 +101,7 @@ impl Loss {
             Self::PromptCache => Some(Allowance::PromptCache),
             Self::ReasoningEffort => Some(Allowance::Reasoning),
             Self::JsonObject => Some(Allowance::JsonObject),
-            Self::SystemHoisted
+            Self::HoistedSystem
             | Self::MaxTokensClamped
             | Self::Seed
             | Self::Verbosity
@@ -126,7 +126,7 @@ impl Loss {
     /// The reason to stay where the operator refuses this loss.
     pub const fn reason(self) -> Reason {
         match self {
-            Self::SystemHoisted => Reason::SystemPosition,
+            Self::HoistedSystem => Reason::SystemPosition,
             Self::MaxTokensClamped => Reason::MaxTokens,
             Self::TemperatureClamped => Reason::TemperatureRange,
             Self::SamplingDropped => Reason::SamplingConflict,

@@ -217,10 +217,9 @@ reasons! {
 impl Reason {
     /// The allowance with which such calls can move, where there is one.
     pub fn allowance(self) -> Option<Allowance> {
-        // An allowance is named like the reason that it lifts; the other allowances lift none.
         Allowance::ALL
             .iter()
             .copied()
-            .find(|allowance| allowance.name() == self.name())
+            .find(|allowance| allowance.lifts() == Some(self))
     }
 }

@@ -4,6 +4,7 @@ use super::capability::Capabilities;
 use super::defaults::Defaults;
 use super::family::Family;
 use super::loss::LossSet;
+use super::reason::Reason;
 use std::fmt;
 
 /// A Bedrock model, as the configuration maps it.
@@ -109,13 +110,16 @@ allowances! {
     /// `response_format: json_object` becomes a sentence of the system prompt.
     JsonObject = "json_object",
     /// A `temperature` above 1 becomes 1.
-    TemperatureRange = "temperature_range",
+    TemperatureClamp = "temperature_clamp",
+    /// A system message inside the conversation moves to its head. It does so by default; this
+    /// name is for who lists everything that he accepts.
+    HoistedSystem = "hoisted_system",
     /// `temperature` and `top_p` are dropped where the model takes neither.
     SamplingConflict = "sampling_conflict",
     /// `frequency_penalty` and `presence_penalty` are dropped.
     Penalty = "penalty",
     /// A last message of the assistant is gone on with, where the model can.
-    AssistantPrefill = "assistant_prefill",
+    Prefill = "prefill",
     /// `reasoning_effort` switches thinking on, where the model has a switch.
     Reasoning = "reasoning",
     /// `service_tier` is passed on; several models refuse any but the default.
@@ -137,6 +141,24 @@ impl Allowance {
             .iter()
             .copied()
             .find(|allowance| allowance.name() == name)
+    }
+
+    /// The reason to stay that it lifts; none: without it such calls move too, but otherwise.
+    pub const fn lifts(self) -> Option<Reason> {
+        match self {
+            Self::JsonObject => Some(Reason::JsonObject),
+            Self::TemperatureClamp => Some(Reason::TemperatureRange),
+            Self::SamplingConflict => Some(Reason::SamplingConflict),
+            Self::Penalty => Some(Reason::Penalty),
+            Self::Prefill => Some(Reason::AssistantPrefill),
+            Self::Reasoning => Some(Reason::Reasoning),
+            Self::HoistedSystem
+            | Self::ServiceTier
+            | Self::Metadata
+            | Self::ReasoningContent
+            | Self::StripThinking
+            | Self::PromptCache => None,
+        }
     }
 
     const fn bit(self) -> u32 {
@@ -240,5 +262,13 @@ mod tests {
             assert_eq!(Allowance::from_name(allowance.name()), Some(allowance));
         }
         assert_eq!(Allowance::from_name("everything"), None);
+        for name in [
+            "json_object",
+            "temperature_clamp",
+            "hoisted_system",
+            "prefill",
+        ] {
+            assert!(Allowance::from_name(name).is_some(), "{name}");
+        }
     }
 }

@@ -141,7 +141,7 @@ impl<'r> Builder<'r, '_> {
         let content = message.content.as_ref().ok_or(Reason::Malformed)?;
         for (text, cache_breakpoint) in content::texts(content)? {
             self.losses
-                .add_if(self.in_conversation, Loss::SystemHoisted);
+                .add_if(self.in_conversation, Loss::HoistedSystem);
             self.done
                 .system
                 .push(SystemBlock::Text(Text::Token(text.token())));
@@ -318,7 +318,7 @@ impl<'r> Builder<'r, '_> {
         refuse(self.calls.waits(), Reason::ToolHistory)?;
         let first = self.done.turns.first().map(|turn| turn.role);
         refuse(first != Some(Speaker::User), Reason::NoUserTurn)?;
-        let allowed = self.target.allow.contains(Allowance::AssistantPrefill);
+        let allowed = self.target.allow.contains(Allowance::Prefill);
         let claude = self.target.capabilities.stop == StopRule::NotBlank;
         if let Some(last) = self
             .done

@@ -117,7 +117,7 @@ fn temperature<'r>(
     Ok(Some(if value < 1.0 {
         Temperature::Below(number.token())
     } else if value > 1.0 {
-        let accepted = target.allow.contains(Allowance::TemperatureRange);
+        let accepted = target.allow.contains(Allowance::TemperatureClamp);
         refuse(!accepted, Reason::TemperatureRange)?;
         losses.add(Loss::TemperatureClamped);
         Temperature::One
