@@ -2,7 +2,7 @@
 //!
 //! Arguments become one of a few typed commands; `run` and `demo` are the sidecar and its story,
 //! `check` and `explain` read files, the others ask a running sidecar over its admin port ([`commands`],
-//! [`client`]). Results go to stdout, everything else to stderr. Codes above 63 are those of BSD's
+//! [`client`]); `completions` knows the command line itself. Results go to stdout, everything else to stderr. Codes above 63 are those of BSD's
 //! `sysexits`, so that a script can tell a typing mistake from a refusal.
 
 use crate::app;
@@ -24,6 +24,7 @@ use std::process::ExitCode;
 pub mod check;
 mod client;
 mod commands;
+mod completions;
 mod explain;
 mod history;
 mod simulate;
@@ -88,6 +89,8 @@ enum Command {
     Resume(Act),
     /// Go on to the next stage now: past the manual gate, or with --force past what is missing.
     Advance(Advance),
+    // Its words are beside its arguments.
+    Completions(completions::Completions),
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +252,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Advance(Advance { force, act }) => {
             finish(block_on(commands::act(Verb::Advance { force }, &act)))
         }
+        Command::Completions(args) => finish(Ok(End::Done(completions::script(&args)))),
     }
 }
 

@@ -314,10 +314,13 @@ impl fmt::Display for Refusal {
     /// What is the matter and what to do instead.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ReasonMissing => f.write_str("Say why: a reason is required."),
+            Self::ReasonMissing => {
+                f.write_str("A reason is required: say why, with `--reason` or as `reason`.")
+            }
             Self::TooLong => write!(
                 f,
-                "The reason may have {REASON_CHARS} characters and the actor {ACTOR_CHARS}."
+                "The reason may have {REASON_CHARS} characters and the actor {ACTOR_CHARS}: say \
+                 it in fewer, and give a link to the rest."
             ),
             Self::Rollout(refusal) => write!(f, "{refusal}."),
             Self::StateLocked => f.write_str(
@@ -339,7 +342,10 @@ impl fmt::Display for Refusal {
                 "The state file has not been read yet, and nothing goes to Bedrock until it is; \
                  repeat the command then.",
             ),
-            Self::Stopping => f.write_str("The process is stopping; nothing goes to Bedrock."),
+            Self::Stopping => f.write_str(
+                "The process is stopping; nothing goes to Bedrock. Repeat the command when it, or \
+                 the one after it, runs.",
+            ),
         }
     }
 }

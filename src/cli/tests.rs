@@ -26,6 +26,7 @@ fn bad_usage_is_told_from_help() {
         (&["simulate", "trace.jsonl", "--rate", "10"], false),
         (&["simulate", "--error-rate", "5"], false),
         (&["history", "--since", "yesterday"], false),
+        (&["completions", "cobol"], false),
         (&["simulate", "--bursts", "1h/15s"], false),
         (&["status", "--admin", "ftp://127.0.0.1"], false),
         (
@@ -65,6 +66,7 @@ fn the_usual_commands_are_understood() {
             "--bursts",
             "15s/1h",
         ],
+        &["completions", "bash"],
         &["status", "--json"],
         &["status", "--admin", "http://127.0.0.1:8788"],
         &["rollback", "--reason", "throttled"],
@@ -101,5 +103,18 @@ fn help_names_every_exit_code() {
             help.contains(&format!("\n  {code:<4} ")),
             "{code} in {help}"
         );
+    }
+}
+
+/// A command that prints a result prints it for programs too, and says so.
+#[test]
+fn every_result_is_there_for_programs() {
+    let command = <Cli as clap::CommandFactory>::command();
+    for command in command.get_subcommands() {
+        let name = command.get_name();
+        let json = command.get_arguments().find(|it| it.get_id() == "json");
+        let told = json.is_some_and(|it| it.get_help().is_some() && !it.is_hide_set());
+        // One runs until it is stopped, the other prints a program.
+        assert_eq!(told, !["run", "completions"].contains(&name), "{name}");
     }
 }

@@ -184,7 +184,9 @@ impl fmt::Display for Refusal {
                 f,
                 "Nothing climbs by itself, because `rollout.advance` is `manual`: the share stays at {percent} % until `rollout.percent` is edited. To take every call back use `crossfade rollback --reason …`"
             ),
-            Self::NotPaused => f.write_str("Nothing is paused; `crossfade status` says what is waited for"),
+            Self::NotPaused => f.write_str(
+                "Nothing is paused, and nothing waits for somebody to take note: `crossfade status` says what is waited for, `crossfade advance --reason …` goes past a gate",
+            ),
             Self::IsPaused(by) => write!(
                 f,
                 "Paused by {}: {}. Use `crossfade resume --reason …` first",
