@@ -32,10 +32,10 @@ use std::path::PathBuf;
 
 mod access;
 mod bedrock;
+mod capabilities;
 mod climb;
 mod compared;
 mod notify;
-mod capabilities;
 mod original;
 mod rollout;
 mod sampling;
