@@ -31,7 +31,8 @@ struct CompletionDetails {
 impl From<Usage> for ReplyUsage {
     /// Bedrock counts cached tokens apart from `inputTokens`, OpenAI inside `prompt_tokens`. Where
     /// Bedrock's total says more than its parts, the total is right: some models leave parts out.
-    /// Reasoning tokens are part of the output there too, and not told apart.
+    /// Reasoning tokens are part of the output there too, and `TokenUsage` of the service model has
+    /// no field of their own: 0, because an estimate would be an invention.
     fn from(usage: Usage) -> Self {
         let parts = usage
             .input_tokens
