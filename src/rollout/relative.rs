@@ -1,8 +1,9 @@
 //! Bedrock compared with the original: four tests of [`Odds`], fed bucket by bucket.
 //!
 //! Failures and slow calls, answers that broke off, and refusals each have their own test, because
-//! each has its own remedy. They begin with the attempt, or when an operator has taken note of what
-//! one of them found, and never in between: a test that is begun again and again trips in the end.
+//! each has its own remedy. They begin with the attempt, with a step back, or when an operator has
+//! taken note of what one of them found, and never in between: a test that is begun again and again
+//! trips in the end.
 //! A call that is booked after its bucket was looked at is in no comparison, whichever arm it was of.
 
 use super::RuleName;

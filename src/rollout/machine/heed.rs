@@ -11,6 +11,7 @@ use crate::rollout::breaker::Swing;
 use crate::rollout::common;
 use crate::rollout::counts::Signal;
 use crate::rollout::plan::OnThrottle;
+use crate::rollout::relative::Comparisons;
 use crate::rollout::rules::Clocks;
 use crate::rollout::rules::Finding;
 use crate::rollout::rules::Trip;
@@ -179,6 +180,7 @@ impl Machine {
         // What was counted at the higher share says nothing of this one.
         self.clocks = Clocks::default();
         self.evidence.clear_windows(edge);
+        self.watch.comparisons = Comparisons::default();
         let cautions = &mut self.record.cautions;
         cautions.retain(|it| it.kind != CautionKind::SteppedBack);
         cautions.push(caution.clone());

@@ -6,7 +6,9 @@ use crate::outcome::Verdict;
 use crate::rollout::Advance;
 use crate::rollout::CautionKind;
 use crate::rollout::Climb;
+use crate::rollout::plan::Action;
 use crate::rollout::plan::OnThrottle;
+use crate::rollout::plan::Relative;
 use crate::rollout::plan::Rules;
 use crate::split::Percent;
 
@@ -104,4 +106,38 @@ fn everything_else_goes_to_zero() {
         Percent::ZERO,
         "the first stage has none before it"
     );
+}
+
+/// Both that there is throttling and that it is Bedrock's is found; one step back answers both.
+#[test]
+fn a_comparison_forgets_what_it_saw_before_the_step() {
+    let mut rig = at_ten(OnThrottle::StepBack);
+    rig.replan(|plan| {
+        plan.rules.outage = None;
+        plan.rules.severe = None;
+        plan.rules.relative = Some(Relative {
+            odds: 1_000,
+            action: Action::Rollback,
+        });
+    });
+    for _ in 0..24 {
+        rig.calls(2, Verdict::Ok);
+        rig.calls(8, THROTTLED);
+        rig.originals(90, Verdict::Ok);
+        rig.run_to(rig.now + 5_000);
+        if rig.machine.percent() != percent(10.0) {
+            break;
+        }
+    }
+    assert_eq!(rig.machine.percent(), percent(5.0));
+    // What little is throttled at the lower share is looked at on its own.
+    for _ in 0..24 {
+        rig.calls(4, Verdict::Ok);
+        rig.originals(95, Verdict::Ok);
+        rig.run_to(rig.now + 5_000);
+    }
+    rig.calls(1, THROTTLED);
+    rig.run_to(rig.now + 5_000);
+    assert_eq!(rig.machine.percent(), percent(5.0));
+    assert_eq!(rig.tripped_at(), None);
 }
