@@ -223,15 +223,27 @@ async fn people_pause_resume_and_advance() {
 #[tokio::test]
 async fn a_rollback_works_in_every_state() {
     for (state, more) in [
+        ("idle", ""),
         ("steady", "  gates: [manual]\n"),
         ("advancing", ""),
         ("waiting", "  gates: [manual]\n"),
         ("paused", "  gates: [manual]\n"),
+        ("finished", ""),
     ] {
-        let percent = if state == "steady" { 40 } else { 100 };
-        let world = World::with(&config(percent, more)).await;
-        world.wait_for(|now| !now.percent.is_zero()).await;
-        if state != "advancing" {
+        let (percent, first, stages) = match state {
+            "idle" => (0, 0, "[40, 70, 100]"),
+            "steady" => (40, 40, "[40, 70, 100]"),
+            "finished" => (100, 100, "[100]"),
+            _ => (100, 40, "[40, 70, 100]"),
+        };
+        let file = config(percent, more).replace("[40, 70, 100]", stages);
+        let world = World::with(&file).await;
+        world
+            .wait_for(|now| now.percent.is_zero() == (first == 0))
+            .await;
+        // At 0 % it is steady, and nothing else.
+        let state = if state == "idle" { "steady" } else { state };
+        if state != "advancing" && first > 0 {
             world.good_minutes(5).await;
         }
         if state == "paused" {
@@ -257,7 +269,7 @@ async fn a_rollback_works_in_every_state() {
             .command(Verb::Rearm, "mended")
             .await
             .expect("re-armed");
-        assert_eq!(world.stands().await.0, 40, "from the first stage");
+        assert_eq!(world.stands().await.0, first, "from the first stage");
     }
 }
 

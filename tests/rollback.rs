@@ -67,14 +67,45 @@ async fn an_outage_trips_within_seconds_and_says_why() {
     }
 }
 
+/// A minute of 33 calls, of which one fails, in its first five seconds: 3 % in every minute.
+async fn minute_at_three_percent(world: &World) {
+    world.minutes_of(1, 3, 1).await;
+    world.minutes_of(8, 3, 0).await;
+    world.minutes_of(3, 2, 0).await;
+}
+
+async fn good_minutes(world: &World, minutes: usize) {
+    world.minutes_of(12 * minutes, 2, 0).await;
+}
+
 #[tokio::test]
-async fn ten_minutes_at_four_percent_trip_errors_and_nine_do_not() {
-    // 25 calls in 5 s, one of them fails: 4 % in every window.
+async fn ten_minutes_at_three_percent_trip_errors() {
     let world = World::at(100).await;
-    world.minutes_of(9 * 12, 25, 1).await;
-    assert_eq!(world.rolled_back_by().await, None, "after nine minutes");
-    world.minutes_of(14, 25, 1).await;
+    good_minutes(&world, 1).await;
+    for _ in 0..10 {
+        minute_at_three_percent(&world).await;
+        assert_eq!(world.rolled_back_by().await, None, "not before its time");
+    }
+    // The clock began with the first failure that was seen, and is ten minutes old with the next.
+    world.minutes_of(1, 3, 1).await;
     assert_eq!(world.rolled_back_by().await.as_deref(), Some("errors"));
+    let sentence = world.status().await["rollback"]["sentence"].to_string();
+    assert!(sentence.contains("for 10m, limit 2 %"), "{sentence}");
+}
+
+#[tokio::test]
+async fn nine_minutes_at_three_percent_do_not_trip_errors() {
+    let world = World::at(100).await;
+    good_minutes(&world, 1).await;
+    for _ in 0..9 {
+        minute_at_three_percent(&world).await;
+    }
+    let running = world.status().await["rules"].to_string();
+    assert!(running.contains("\"breaching\""), "{running}");
+    good_minutes(&world, 5).await;
+    assert_eq!(world.rolled_back_by().await, None);
+    let running = world.status().await["rules"].to_string();
+    assert!(!running.contains("\"breaching\""), "{running}");
 }
 
 #[tokio::test]
@@ -83,9 +114,9 @@ async fn a_fifteen_second_blip_does_not_trip_errors() {
         "rollout: { percent: 100, sticky: none }\nrollback: { outage: off, severe: off }\n",
     )
     .await;
-    world.minutes_of(12, 10, 0).await;
+    good_minutes(&world, 1).await;
     world.minutes_of(3, 10, 10).await;
-    world.minutes_of(11 * 12, 10, 0).await;
+    good_minutes(&world, 11).await;
     assert_eq!(world.rolled_back_by().await, None);
 }
 
