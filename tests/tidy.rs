@@ -188,3 +188,37 @@ fn files_stay_small() {
         .collect();
     assert!(long.is_empty(), "longer than 450 lines: {long:?}");
 }
+
+/// The table of what must hold names tests that are there.
+#[test]
+fn every_invariant_has_its_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = fs::read_to_string(root.join("src/rollout/tests.rs")).expect("readable");
+    let rows: Vec<_> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | ")?.rsplit_once(" | "))
+        .filter(|(row, _)| row.starts_with(|first: char| first.is_ascii_digit()))
+        .collect();
+    let mut all = String::new();
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                all += &fs::read_to_string(path).expect("readable");
+            }
+        }
+    }
+    assert_eq!(rows.len(), 22);
+    for (row, tests) in rows {
+        let named = tests.split('`').skip(1).step_by(2);
+        let missing: Vec<_> = named
+            .clone()
+            .filter(|name| !all.contains(&format!("fn {name}(")))
+            .collect();
+        assert!(missing.is_empty(), "{row}: {missing:?}");
+        assert!(named.count() > 0 || tests.contains("no fleet yet"), "{row}");
+    }
+}
