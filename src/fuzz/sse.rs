@@ -53,6 +53,7 @@ pub fn check(data: &[u8]) {
                 assert_eq!(wakes.count() > woken, holds, "{held} bytes were held");
             }
             Poll::Ready(Some(Ok(data))) => {
+                assert!(!data.is_empty(), "a write of nothing");
                 if written.is_empty() {
                     assert_eq!(data.len(), came.len(), "the first piece goes out alone");
                 }

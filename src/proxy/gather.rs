@@ -55,6 +55,8 @@ impl<E> Gather<E> {
     ) -> Poll<Option<Result<Bytes, E>>> {
         while self.end.is_none() && self.held.len() < FULL_BYTES {
             match pull(cx) {
+                // No frame: held, it would cost turns and a write, and make the next one wait.
+                Poll::Ready(Pulled::Data(data)) if data.is_empty() => {}
                 Poll::Ready(Pulled::Data(data)) => {
                     if self.is_after_a_pause() && matches!(self.held, Held::Nothing) {
                         return Poll::Ready(Some(Ok(data)));
@@ -222,6 +224,31 @@ mod tests {
             let data = Bytes::from_static(data.as_bytes());
             let polled = gather.poll(&mut cx, |_| Poll::Ready(Pulled::Data(data.clone())));
             assert_eq!(polled, Poll::Ready(Some(Ok(data))));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_empty_piece_is_no_frame() {
+        let script = [Frame(""), Frame("a"), Frame(""), Turn, Pause, Frame("b")];
+        assert_eq!(writes(&script).await, ["a", "b"]);
+        let mut gather: Gather<()> = Gather::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut pieces = ["a", ""].into_iter();
+        let mut poll = || {
+            gather.poll(&mut cx, |_| {
+                pieces.next().map_or(Poll::Pending, |piece| {
+                    Poll::Ready(Pulled::Data(Bytes::from_static(piece.as_bytes())))
+                })
+            })
+        };
+        assert_eq!(poll(), Poll::Ready(Some(Ok(Bytes::from_static(b"a")))));
+        assert_eq!(poll(), Poll::Pending);
+        for _ in 0..=EMPTY_TURNS {
+            assert_eq!(
+                poll(),
+                Poll::Pending,
+                "nothing is held, so nothing is written"
+            );
         }
     }
 
