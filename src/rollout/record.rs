@@ -190,18 +190,18 @@ impl Record {
         Attempt(self.attempt.0.saturating_add(1))
     }
 
-    /// What holds after the state file was read as `read`. A lost file wins over all that was
-    /// known, and a readable one over an earlier loss. A rollback that was known stays, in the
-    /// higher attempt: it may be a person's, made before the file could be read. Else the higher
+    /// What holds after the state file was read as `read`. A rollback that was known stays, in the
+    /// higher attempt: it may be a person's, made before the file could be read. A lost file wins
+    /// over all else that was known, and a readable one over an earlier loss. Else the higher
     /// attempt wins; of two rollbacks of one attempt the earlier one is kept.
     #[must_use]
     pub fn reread(self, read: Self) -> Self {
         let attempt = self.attempt.max(read.attempt);
-        if read.is_lost() {
-            return Self { attempt, ..read };
-        }
-        if self.is_lost() {
-            return read;
+        match (self.is_lost(), read.is_lost()) {
+            (true, false) => return read,
+            (true, true) => return Self { attempt, ..read },
+            (false, true) => return self.lost_meanwhile(attempt, read),
+            (false, false) => {}
         }
         let order = self.attempt.cmp(&read.attempt);
         match (self.state, read.state) {
@@ -227,6 +227,23 @@ impl Record {
                 },
                 Ordering::Less | Ordering::Equal => Self { state, ..read },
             },
+        }
+    }
+
+    /// What holds when the file is found lost. A rollback that is known is kept, or an older file
+    /// that turns up later would end it; but nobody knows which attempts there were meanwhile, so
+    /// that no number in the configuration re-arms it.
+    fn lost_meanwhile(self, attempt: Attempt, lost: Self) -> Self {
+        let state = match self.state {
+            RecordState::RolledBack(mut ours) => {
+                ours.rearm_with_attempt = None;
+                RecordState::RolledBack(ours)
+            }
+            RecordState::Armed => lost.state,
+        };
+        Self {
+            state,
+            ..Self::first(attempt)
         }
     }
 

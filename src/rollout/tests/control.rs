@@ -307,6 +307,14 @@ fn what_is_read_again_counts() {
         }
     };
     let lost = |attempt| Record::lost(Attempt(attempt), "it is torn", 3);
+    // Known, and the file was lost since: no number re-arms it.
+    let kept = |attempt, at_unix_ms| {
+        let mut record = latched(attempt, at_unix_ms);
+        if let RecordState::RolledBack(rollback) = &mut record.state {
+            rollback.rearm_with_attempt = None;
+        }
+        record
+    };
     let table = [
         // known, read, holds
         (armed(1), armed(1), armed(1)),
@@ -321,7 +329,10 @@ fn what_is_read_again_counts() {
         (latched(2, 5), armed(1), latched(2, 5)),
         (armed(3), lost(1), lost(3)),
         (armed(1), lost(3), lost(3)),
-        (latched(3, 5), lost(1), lost(3)),
+        (latched(3, 5), lost(1), kept(3, 5)),
+        (latched(1, 5), lost(3), kept(3, 5)),
+        // An older file that turns up then ends nothing.
+        (kept(3, 5), armed(1), latched(3, 5)),
         (lost(3), armed(1), armed(1)),
         (lost(1), latched(2, 5), latched(2, 5)),
     ];
