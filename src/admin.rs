@@ -6,23 +6,28 @@
 //! changes from other machines need a token. Nothing here shows a secret, the environment or a
 //! header, because nothing here has them: everything comes from the snapshot and the counters.
 
-use crate::clock::io_now;
+use crate::clock::{io_now, unix_ms};
 use crate::controller::Handle;
 use crate::drain::Watch;
 use crate::telemetry::metrics::Metrics;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pulse::Pulse;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 mod guard;
+mod live;
+mod page;
+mod pulse;
 mod route;
 pub mod status;
 mod text;
@@ -32,6 +37,10 @@ mod tests;
 
 /// Connections at a time: people, a scraper and probes.
 const CONNECTIONS: usize = 64;
+
+/// Pages that are told at a time what changes: less than the connections, so that commands and
+/// probes always find one.
+const WATCHERS: usize = 16;
 
 /// How long a request's head may take, and how long a connection may be idle.
 const HEAD: Duration = Duration::from_secs(10);
@@ -60,10 +69,15 @@ pub async fn serve(listener: TcpListener, handle: Handle, metrics: Arc<Metrics>,
         drain,
         address,
         started: io_now(),
+        pulse: Pulse::default(),
+        watchers: Arc::new(Semaphore::new(WATCHERS)),
     });
     let mut connections = JoinSet::new();
+    let mut beat = tokio::time::interval(pulse::STEP);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
+            _ = beat.tick() => desk.pulse.take(&desk.metrics, unix_ms()),
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 // With no place free it is closed at once: a flood costs nothing else.
@@ -86,6 +100,10 @@ struct Desk {
     /// Where this port listens; whether that is loopback decides who may change anything.
     address: SocketAddr,
     started: Instant,
+    /// The last half hour of both arms.
+    pulse: Pulse,
+    /// Places for who watches.
+    watchers: Arc<Semaphore>,
 }
 
 async fn connection(stream: TcpStream, desk: Arc<Desk>) {

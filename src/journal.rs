@@ -14,7 +14,7 @@
 
 use crate::clock::unix_ms;
 use crate::rollout::Record;
-use crate::snapshot::{Board, Side};
+use crate::snapshot::{Board, Happened, Side};
 use crate::state::StateError;
 use crate::telemetry::events::Control;
 use crate::telemetry::events::notices::Notice;
@@ -210,6 +210,7 @@ impl Keeper {
             }
         }
         self.unwritten.extend(fresh.iter().cloned());
+        self.board.happened(fresh.iter().map(|line| happened(line)));
         self.write().await;
         while self.unwritten.len() > PENDING_MAX {
             self.unwritten.pop_front();
@@ -226,6 +227,7 @@ impl Keeper {
         let opened = blocking(move || Journal::open(&path)).await;
         match opened {
             Ok((journal, lines, ended)) => {
+                self.board.happened(lines.iter().map(happened));
                 let (ready, is_ready) = oneshot::channel();
                 let post = Post::Open {
                     journal: journal.name(),
@@ -280,6 +282,15 @@ impl Keeper {
             Notice::JournalFailing { why: &why }.emit();
         }
         self.board.journal(Some(why));
+    }
+}
+
+/// What is shown of a line.
+fn happened(line: &Line) -> Happened {
+    Happened {
+        at_unix_ms: line.at_unix_ms,
+        event: line.event.clone(),
+        sentence: line.sentence.clone(),
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) const UPLOT_JS: &str = include_str!("page/uplot/uPlot.iife.min.js");
 pub(crate) const UPLOT_CSS: &str = include_str!("page/uplot/uPlot.min.css");
 
 /// The licence under which it is distributed, which goes with every copy.
-const UPLOT_LICENSE: &str = include_str!("page/uplot/LICENSE");
+pub(crate) const UPLOT_LICENSE: &str = include_str!("page/uplot/LICENSE");
 
 /// What every page looks like: colours for light and dark, type, tables, charts.
 pub(crate) const STYLE: &str = include_str!("page/page.css");

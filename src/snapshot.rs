@@ -176,6 +176,22 @@ pub struct Side {
     pub journal_problem: Option<String>,
     /// Each destination that is told what happens.
     pub notify: Vec<Messenger>,
+    /// The last lines of the journal, oldest first; at most [`HAPPENED_MAX`].
+    pub happened: Vec<Happened>,
+}
+
+/// How many lines of the journal are shown.
+pub const HAPPENED_MAX: usize = 12;
+
+/// One line of the journal, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Happened {
+    /// When, in ms since 1970.
+    pub at_unix_ms: u64,
+    /// What, as the journal names it.
+    pub event: String,
+    /// What happened, for a person.
+    pub sentence: String,
 }
 
 /// How one destination of `notify` stands.
@@ -205,6 +221,14 @@ impl Board {
     /// The messenger tells how its destinations stand.
     pub fn notify(&self, messengers: Vec<Messenger>) {
         self.lock().notify = messengers;
+    }
+
+    /// The journal's keeper tells what is new in it.
+    pub fn happened(&self, lines: impl Iterator<Item = Happened>) {
+        let happened = &mut self.lock().happened;
+        happened.extend(lines);
+        let shown = happened.len().saturating_sub(HAPPENED_MAX);
+        happened.drain(..shown);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Side> {

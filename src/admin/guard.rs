@@ -8,6 +8,7 @@
 use crate::config::secret::Secret;
 use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
 use http::uri::{Authority, Uri};
+use serde::Serialize;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use subtle::ConstantTimeEq;
@@ -98,6 +99,29 @@ pub(super) fn may_change(
         Ok(())
     } else {
         Err(Denied::Token)
+    }
+}
+
+/// What a change would need, so that the page offers only what can be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Changes {
+    /// Nothing more than to reach this port.
+    Open,
+    /// The admin token.
+    Token,
+    /// They are refused whatever is sent.
+    Refused,
+}
+
+impl Changes {
+    /// The rule of [`may_change`], asked before there is a change.
+    pub(super) fn over(address: SocketAddr, token: Option<&Secret>) -> Self {
+        match may_change(&HeaderMap::new(), address, token) {
+            Ok(()) => Self::Open,
+            Err(Denied::Token) => Self::Token,
+            Err(Denied::NoToken | Denied::Origin | Denied::Host) => Self::Refused,
+        }
     }
 }
 

@@ -2,21 +2,22 @@
 
 use super::Desk;
 use super::guard::{self, Denied};
-use super::status::Status;
+use super::live::{self, Live};
+use super::page;
 use super::text;
-use crate::clock::{io_now, unix_ms};
 use crate::controller::{Command, Refusal, Verb};
 use crate::drain::Phase;
-use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ const BODY: Duration = Duration::from_secs(10);
 const ACTOR: &str = "api";
 
 /// An answer.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,7 @@ enum Place {
     Alive,
     Ready,
     Status,
+    Events,
     Command(Verb),
 }
 
@@ -51,6 +53,7 @@ impl Place {
             "/healthz" => Some(Self::Alive),
             "/readyz" => Some(Self::Ready),
             "/api/status" => Some(Self::Status),
+            "/api/events" => Some(Self::Events),
             "/api/rollback" => Some(Self::Command(Verb::Rollback)),
             "/api/rearm" => Some(Self::Command(Verb::Rearm)),
             "/api/pause" => Some(Self::Command(Verb::Pause)),
@@ -62,7 +65,7 @@ impl Place {
 }
 
 /// Answers one request.
-pub(super) async fn answer(request: Request<Incoming>, desk: &Desk) -> Answer {
+pub(super) async fn answer(request: Request<Incoming>, desk: &Arc<Desk>) -> Answer {
     let snapshot = desk.handle.snapshot();
     if let Err(denied) = guard::may_ask(request.uri(), request.headers(), &snapshot.config.hosts) {
         return refuse(denied);
@@ -80,10 +83,18 @@ pub(super) async fn answer(request: Request<Incoming>, desk: &Desk) -> Answer {
             command(request, desk, verb).await
         }
         Place::Command(_) => wrong_method("POST"),
-        Place::Page | Place::Metrics | Place::Alive | Place::Ready | Place::Status if !reads => {
+        Place::Page
+        | Place::Metrics
+        | Place::Alive
+        | Place::Ready
+        | Place::Status
+        | Place::Events
+            if !reads =>
+        {
             wrong_method("GET, HEAD")
         }
-        Place::Page => page(&status(desk, &snapshot)),
+        Place::Page => html(&Live::new(desk, &snapshot), desk),
+        Place::Events => events(desk),
         Place::Metrics => metrics(desk),
         Place::Alive => plain(StatusCode::OK, TEXT, "ok\n"),
         Place::Ready if desk.drain.phase() > Phase::Serving => {
@@ -91,7 +102,7 @@ pub(super) async fn answer(request: Request<Incoming>, desk: &Desk) -> Answer {
         }
         Place::Ready => plain(StatusCode::OK, TEXT, "ready\n"),
         Place::Status => {
-            let status = status(desk, &snapshot);
+            let status = live::status(desk, &snapshot);
             let accept = request.headers().get(ACCEPT).map(HeaderValue::as_bytes);
             if accept == Some(b"text/plain") {
                 plain(StatusCode::OK, TEXT, text::render(&status))
@@ -100,11 +111,6 @@ pub(super) async fn answer(request: Request<Incoming>, desk: &Desk) -> Answer {
             }
         }
     }
-}
-
-fn status(desk: &Desk, snapshot: &Arc<Snapshot>) -> Status {
-    let up = io_now().saturating_duration_since(desk.started);
-    Status::new(Arc::clone(snapshot), &desk.metrics, up.as_secs(), unix_ms())
 }
 
 fn metrics(desk: &Desk) -> Answer {
@@ -184,32 +190,31 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
     }
 }
 
-/// The status as text, and where the rest is. Nothing in it can run, and nothing is loaded.
-fn page(status: &Status) -> Answer {
-    let text = escaped(&text::render(status));
-    let page = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta http-equiv=\"refresh\" content=\"5\"><title>crossfade</title></head><body>\
-         <pre>{text}</pre><p><a href=\"/api/status\">status as JSON</a> \
-         <a href=\"/metrics\">metrics</a> <a href=\"/healthz\">healthz</a> \
-         <a href=\"/readyz\">readyz</a></p></body></html>\n"
-    );
-    plain(StatusCode::OK, HTML, page)
+/// The page, under the policy that admits its own styles and scripts and nothing else.
+fn html(live: &Live, desk: &Desk) -> Answer {
+    let config = &desk.handle.snapshot().config;
+    let changes = guard::Changes::over(desk.address, config.admin_token.as_ref());
+    let (html, policy) = page::render(live, &desk.pulse.points(), changes);
+    let mut answer = plain(StatusCode::OK, HTML, html);
+    // Hashes and words: nothing in it is no header value.
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    answer
 }
 
-fn escaped(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut out, each| {
-            match each {
-                '&' => out.push_str("&amp;"),
-                '<' => out.push_str("&lt;"),
-                '>' => out.push_str("&gt;"),
-                '"' => out.push_str("&quot;"),
-                '\'' => out.push_str("&#39;"),
-                other => out.push(other),
-            }
-            out
-        })
+/// What is in force, now and whenever it changes.
+fn events(desk: &Arc<Desk>) -> Answer {
+    let Some(body) = live::follow(desk) else {
+        return error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_watchers",
+            "Too many pages watch this process; close some, or read /api/status.",
+        );
+    };
+    let mut answer = plain(StatusCode::OK, EVENTS, Bytes::new());
+    *answer.body_mut() = body;
+    answer
 }
 
 fn refuse(denied: Denied) -> Answer {
@@ -261,7 +266,7 @@ fn json(status: StatusCode, value: &impl Serialize) -> Answer {
 }
 
 fn plain(status: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Full::new(body.into()).boxed());
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, kind);
@@ -278,17 +283,5 @@ const POLICY: &str =
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_in_the_page_is_markup() {
-        assert_eq!(
-            escaped("<img src=x onerror=\"alert('&')\">"),
-            "&lt;img src=x onerror=&quot;alert(&#39;&amp;&#39;)&quot;&gt;"
-        );
-    }
-}

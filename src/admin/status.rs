@@ -8,7 +8,7 @@ use crate::rollout::{
     Arms, BreakerReport, Caution, Detectable, Paused, Report, Rollback, RolloutState, RuleReport,
     StageReport,
 };
-use crate::snapshot::{Files, Hold, Holds, Messenger, Share, Snapshot};
+use crate::snapshot::{Files, Happened, Hold, Holds, Messenger, Share, Snapshot};
 use crate::split::Percent;
 use crate::telemetry::metrics::{Eligibility, Metrics, Migratable};
 use serde::{Serialize, Serializer};
@@ -72,6 +72,8 @@ pub struct Status {
     pub journal_problem: Option<String>,
     /// Who is told what happens, and whether that works.
     pub notify: Vec<Messenger>,
+    /// What happened last, oldest first.
+    pub happened: Vec<Happened>,
     /// The version of crossfade.
     pub version: &'static str,
     /// Seconds since the start.
@@ -208,6 +210,7 @@ impl Status {
             unsaved: files.unsaved,
             journal_problem: files.side.journal_problem,
             notify: files.side.notify,
+            happened: files.side.happened,
             version: env!("CARGO_PKG_VERSION"),
             uptime_s,
             now_unix_ms,

@@ -22,6 +22,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+mod page;
+
 const YAML: &str = "original: { url: 'https://api.openai.com', api_key: '${KEY}' }\n\
                     bedrock: { models: { gpt-4o-mini: amazon.nova-lite-v1:0 } }\n\
                     hosts: [crossfade]\n\
@@ -39,13 +41,15 @@ struct Bench {
     handle: Handle,
     drain: Drain,
     _metrics: Arc<Metrics>,
-    _stepper: Stepper,
+    stepper: Stepper,
     _dir: TempDir,
 }
 
 struct Reply {
     status: u16,
     head: String,
+    /// As it came, for what is told in capitals.
+    raw_head: String,
     body: String,
 }
 
@@ -104,7 +108,7 @@ impl Bench {
             handle,
             drain,
             _metrics: metrics,
-            _stepper: stepper,
+            stepper,
             _dir: dir,
         }
     }
@@ -133,6 +137,7 @@ impl Bench {
         Reply {
             status,
             head: head.to_ascii_lowercase(),
+            raw_head: format!("{head}\r\n"),
             body: body.to_owned(),
         }
     }

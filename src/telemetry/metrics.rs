@@ -25,6 +25,9 @@ mod catalogue;
 mod family;
 mod labels;
 mod rollout;
+mod tally;
+
+pub use tally::Tally;
 
 /// Handles to every metric. Cheap to share (`Arc<Metrics>`), safe from every thread.
 #[derive(Debug)]

@@ -1,0 +1,121 @@
+//! What the page shows, and `GET /api/events`, which tells it again whenever it changes.
+//!
+//! A follower is a task between the controller's publications and one connection. It takes the
+//! newest of what is published and waits for its own connection only, so a page that reads slowly
+//! misses states in between and delays nobody. Places are few; a stream ends with the process's
+//! service, or after some minutes, and the page asks again.
+
+use super::Desk;
+use super::pulse::Point;
+use super::status::Status;
+use crate::clock::{io_now, unix_ms};
+use crate::drain::Phase;
+use crate::rollout::Advance;
+use crate::snapshot::Snapshot;
+use crate::split::Percent;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::channel::{Channel, Sender};
+use http_body_util::combinators::BoxBody;
+use serde::Serialize;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// What is told at least that often, changed or not: it is the heartbeat too.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// What is told at most that often: under load the rollout's report changes all the time.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a stream lasts; less than a connection may live, so that it ends in order.
+const STREAM: Duration = Duration::from_secs(240);
+
+/// How soon the page asks again, in milliseconds.
+const AGAIN: &str = "retry: 1000\n\n";
+
+/// One moment of the process, as the page shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Live {
+    pub(super) status: Status,
+    /// `rollout.stages`.
+    stages: Vec<Percent>,
+    /// Whether the machine climbs them.
+    automatic: bool,
+    /// Where the rule `latency` draws its line, in milliseconds; none: it is off.
+    latency_limit_ms: Option<u64>,
+    /// For which percentile.
+    latency_percentile: Option<&'static str>,
+    /// The newest point of the charts.
+    point: Option<Point>,
+}
+
+impl Live {
+    pub(super) fn new(desk: &Desk, snapshot: &Arc<Snapshot>) -> Self {
+        let config = &snapshot.config;
+        let latency = config.rules.latency.as_ref();
+        Self {
+            status: status(desk, snapshot),
+            stages: config.rollout.stages.clone(),
+            automatic: match &config.rollout.advance {
+                Advance::Auto(_) => true,
+                Advance::Manual => false,
+            },
+            latency_limit_ms: latency.map(|rule| rule.above_ms),
+            latency_percentile: latency.map(|rule| rule.percentile.name()),
+            point: desk.pulse.last(),
+        }
+    }
+}
+
+/// The status now.
+pub(super) fn status(desk: &Desk, snapshot: &Arc<Snapshot>) -> Status {
+    let up = io_now().saturating_duration_since(desk.started);
+    Status::new(Arc::clone(snapshot), &desk.metrics, up.as_secs(), unix_ms())
+}
+
+/// The body of an event stream; none if all places are taken.
+pub(super) fn follow(desk: &Arc<Desk>) -> Option<BoxBody<Bytes, Infallible>> {
+    let place = Arc::clone(&desk.watchers).try_acquire_owned().ok()?;
+    let (sender, body) = Channel::new(1);
+    tokio::spawn(tell(Arc::clone(desk), sender, place));
+    Some(body.boxed())
+}
+
+/// Tells until nobody reads any more.
+async fn tell(desk: Arc<Desk>, mut to: Sender<Bytes, Infallible>, _place: OwnedSemaphorePermit) {
+    let mut changes = desk.handle.changes();
+    let end = io_now() + STREAM;
+    let history = event("history", &desk.pulse.points());
+    let mut next = format!("{AGAIN}{history}");
+    loop {
+        let last = desk.drain.phase() > Phase::Serving || io_now() >= end;
+        // Marked before it is read: what is published after that is told next time.
+        changes.mark_unchanged();
+        next.push_str(&event("status", &Live::new(&desk, &desk.handle.snapshot())));
+        if to
+            .send_data(Bytes::from(std::mem::take(&mut next)))
+            .await
+            .is_err()
+            || last
+        {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = desk.drain.clone().reached(Phase::Draining) => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// One event; JSON has no line breaks.
+fn event(name: &str, data: &impl Serialize) -> String {
+    match serde_json::to_string(data) {
+        Ok(json) => format!("event: {name}\ndata: {json}\n\n"),
+        // Only a map with keys that are no text cannot be encoded, and there is none.
+        Err(_) => ": not encoded\n\n".to_owned(),
+    }
+}
