@@ -1,7 +1,7 @@
 //! The journal: what happened to the rollout, in order, for whoever asks later.
 //!
 //! One JSON line for each transition and each act of a person, the human sentence first, appended
-//! and fsynced beside the state file ([`file`]). A task of its own keeps it, so that a disk that
+//! and fsynced beside the state file ([`mod@file`]). A task of its own keeps it, so that a disk that
 //! is full or slow delays neither the controller nor a rollback: what cannot be written waits in a
 //! bounded queue and is tried again every second, visible in status and metrics. Lines go on to
 //! `notify` when they are written, or when writing them has failed once.

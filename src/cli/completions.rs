@@ -9,7 +9,7 @@ use clap_complete::Shell;
 /// Print a completion script for a shell.
 ///
 /// bash:  crossfade completions bash > ~/.local/share/bash-completion/completions/crossfade
-/// zsh:   crossfade completions zsh > "${fpath[1]}/_crossfade"
+/// zsh:   crossfade completions zsh > ~/.zfunc/_crossfade
 /// fish:  crossfade completions fish > ~/.config/fish/completions/crossfade.fish
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
