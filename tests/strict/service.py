@@ -34,6 +34,12 @@ KNOWN_BETTER = [
     ("deepseek.v3", "doesn't support tool use"),
     ("kimi-k2-thinking", "doesn't support the outputConfig.textFormat"),
     ("openai.gpt-5", "doesn't support the image content block"),
+    # Native schemas that an operator switches on for a model (`capabilities:`).
+    ("claude-opus-4-8", "doesn't support the outputConfig.textFormat"),
+    ("claude-sonnet-5", "doesn't support the outputConfig.textFormat"),
+    ("claude-haiku-5-5", "doesn't support the outputConfig.textFormat"),
+    ("gemma-3", "doesn't support the outputConfig.textFormat"),
+    ("llama4", "doesn't support the image content block"),
 ]
 
 
