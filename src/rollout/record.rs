@@ -37,6 +37,9 @@ pub struct Record {
     /// What rules found that nobody has taken note of yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cautions: Vec<Caution>,
+    /// When the share last went one stage back by itself, on the wall clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stepped_back_unix_ms: Option<u64>,
 }
 
 /// Whether calls may go to Bedrock.
@@ -145,6 +148,7 @@ impl Record {
             progress: None,
             paused: None,
             cautions: Vec::new(),
+            stepped_back_unix_ms: None,
         }
     }
 

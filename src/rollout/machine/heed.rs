@@ -100,7 +100,7 @@ impl Machine {
                 at_unix_ms: unix_ms,
             };
             self.caution(caution, out);
-        } else if let Some(to) = self.step_back_to(trip) {
+        } else if let Some(to) = self.step_back_to(trip, unix_ms) {
             out.push(self.step_back(trip, to, edge, unix_ms));
         } else {
             out.push(Transition::Tripped(self.trip(trip, edge, unix_ms)));
@@ -145,18 +145,23 @@ impl Machine {
 
     /// The stage to go back to, if `on_throttle: step_back` applies: nearly all of the failures are
     /// throttling, the stage before baked, and it is no second trip within the hour.
-    fn step_back_to(&self, trip: &Trip) -> Option<Percent> {
+    fn step_back_to(&self, trip: &Trip, unix_ms: u64) -> Option<Percent> {
         let asked = match self.plan.rules.on_throttle {
             OnThrottle::StepBack => trip.signal == Signal::Failures,
             OnThrottle::Rollback => false,
         };
         let (throttled, all) = (trip.classes.of(Class::Throttle), trip.classes.total());
         let nearly_all = all > 0 && throttled * 100 >= all * THROTTLED_PERCENT;
-        // After a restart a step back that nobody has taken note of counts as one just now.
+        // After a restart the wall clock has to do, and a step back that nobody has taken note of
+        // counts as one just now.
         let unnoted = |it: &Caution| it.kind == CautionKind::SteppedBack;
-        let again = match self.stepped_back {
-            Some(at) => self.now.since(at) < SECOND_TRIP_MS,
-            None => self.record.cautions.iter().any(unnoted),
+        let again = match (self.stepped_back, self.record.stepped_back_unix_ms) {
+            (Some(at), _) => self.now.since(at) < SECOND_TRIP_MS,
+            (None, Some(at)) => {
+                unix_ms.saturating_sub(at) < SECOND_TRIP_MS
+                    || self.record.cautions.iter().any(unnoted)
+            }
+            (None, None) => false,
         };
         let before = self.stage.as_ref()?.progress.baked?;
         let lower = before < self.percent() && !before.is_zero();
@@ -177,6 +182,7 @@ impl Machine {
         };
         self.enter(to);
         self.stepped_back = Some(self.now);
+        self.record.stepped_back_unix_ms = Some(unix_ms);
         // What was counted at the higher share says nothing of this one.
         self.clocks = Clocks::default();
         self.evidence.clear_windows(edge);

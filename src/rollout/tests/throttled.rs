@@ -77,13 +77,29 @@ fn throttling_goes_one_stage_back_and_holds() {
 }
 
 #[test]
-fn after_an_hour_it_may_go_back_again() {
+fn a_restart_does_not_make_a_second_time_the_first() {
     let mut rig = at_ten(OnThrottle::StepBack);
     throttle(&mut rig, THROTTLED);
     rig.resume();
     climb_on(&mut rig);
-    rig.steady_to(rig.now + 61 * MINUTE, 20, 0);
-    assert_eq!(throttle(&mut rig, THROTTLED), percent(5.0));
+    rig.restart();
+    rig.steady_to(rig.now + 2 * MINUTE, 20, 0);
+    assert_eq!(throttle(&mut rig, THROTTLED), Percent::ZERO);
+}
+
+#[test]
+fn after_an_hour_it_may_go_back_again() {
+    for restarts in [false, true] {
+        let mut rig = at_ten(OnThrottle::StepBack);
+        throttle(&mut rig, THROTTLED);
+        rig.resume();
+        climb_on(&mut rig);
+        if restarts {
+            rig.restart();
+        }
+        rig.steady_to(rig.now + 61 * MINUTE, 20, 0);
+        assert_eq!(throttle(&mut rig, THROTTLED), percent(5.0), "{restarts}");
+    }
 }
 
 #[test]
