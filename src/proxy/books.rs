@@ -91,9 +91,10 @@ struct OriginalPart {
 }
 
 impl Books {
-    /// Opens the books of a call whose head has been read.
-    pub(super) fn open(shared: &Arc<Shared>, request_id: Arc<str>, attempt: Attempt) -> Self {
-        Self {
+    /// Opens the books of a call whose head has been read. They are boxed because they go through
+    /// many hands.
+    pub(super) fn open(shared: &Arc<Shared>, request_id: Arc<str>, attempt: Attempt) -> Box<Self> {
+        Box::new(Self {
             shared: Arc::clone(shared),
             started: clock::io_now(),
             request_id,
@@ -110,7 +111,7 @@ impl Books {
             bedrock: None,
             fault: None,
             original: None,
-        }
+        })
     }
 
     /// Takes one of `limit` places in flight and reports the dispatch to Bedrock. `None`: there is

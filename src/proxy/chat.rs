@@ -83,7 +83,11 @@ pub(super) async fn chat(
         }
         Course::Stay => stay(shared, &snapshot.config, head, held, books).await,
         Course::Go(go) => match dispatched {
-            Some(at) => bedrock_first(shared, &snapshot, head, held, (*go, at), books).await,
+            // Boxed: it is the larger part of this future, and most calls stay.
+            Some(at) => {
+                let answer = bedrock_first(shared, &snapshot, head, held, (*go, at), books);
+                Box::pin(answer).await
+            }
             None => stay(shared, &snapshot.config, head, held, books).await,
         },
     }
@@ -239,7 +243,7 @@ async fn bedrock_first(
     head: Parts,
     held: HeldBody,
     (go, dispatched): (Go, Instant),
-    mut books: Books,
+    mut books: Box<Books>,
 ) -> Response<ReplyBody> {
     go.losses.iter().for_each(|loss| shared.metrics.loss(*loss));
     let streamed = go.shape.stream;
@@ -292,7 +296,7 @@ async fn stay(
     config: &Config,
     head: Parts,
     held: HeldBody,
-    books: Books,
+    books: Box<Books>,
 ) -> Response<ReplyBody> {
     // The bytes live as long as hyper needs them; the room is free once they are handed over.
     let HeldBody { bytes, room: _room } = held;
@@ -305,7 +309,7 @@ async fn ask_original(
     config: &Config,
     head: Parts,
     body: RequestBody,
-    mut books: Books,
+    mut books: Box<Books>,
 ) -> Response<ReplyBody> {
     books.open_original();
     let reason = match books.eligibility {

@@ -45,10 +45,10 @@ impl ForwardBody {
     }
 
     /// The body of a chat call that ends with `verdict` if it ends well.
-    pub(super) fn of_call(body: Incoming, books: Books, verdict: Verdict) -> Self {
+    pub(super) fn of_call(body: Incoming, books: Box<Books>, verdict: Verdict) -> Self {
         let mut this = Self {
             body,
-            books: Some(Box::new(books)),
+            books: Some(books),
             verdict,
             events: None,
         };

@@ -36,7 +36,7 @@ impl<B> AnswerStream<B> {
     }
 
     /// Its body. The books are closed with it.
-    pub(super) fn into_body(self, books: Books, drain: Watch) -> StreamBody<B> {
+    pub(super) fn into_body(self, books: Box<Books>, drain: Watch) -> StreamBody<B> {
         StreamBody {
             stream: self,
             books,
@@ -50,7 +50,7 @@ impl<B> AnswerStream<B> {
 /// The body of a streamed answer.
 pub(crate) struct StreamBody<B> {
     /// Dropped before the connection: what cancels a call is booked before anybody notices.
-    books: Books,
+    books: Box<Books>,
     stream: AnswerStream<B>,
     /// Looked at before each event: the connection's task is woken when it changes.
     drain: Watch,

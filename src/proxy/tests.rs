@@ -65,7 +65,7 @@ fn shared(drain: Watch) -> (Arc<Shared>, mpsc::Receiver<Booking>) {
 
 /// An answer that a test sends piece by piece.
 struct Scripted {
-    books: Books,
+    books: Box<Books>,
     bookings: mpsc::Receiver<Booking>,
     sender: Sender<Bytes, std::io::Error>,
     events: Option<Timed<Channel<Bytes, std::io::Error>>>,

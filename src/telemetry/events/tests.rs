@@ -11,7 +11,9 @@ use tracing_subscriber::layer::SubscriberExt;
 fn logged(act: impl FnOnce()) -> Vec<serde_json::Value> {
     let log = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&log);
-    let layer = JsonLines(move |line| sink.lock().expect("not poisoned").push(line));
+    let layer = JsonLines(move |line: &[u8]| {
+        sink.lock().expect("not poisoned").push(line.to_vec());
+    });
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), act);
     let lines = log.lock().expect("not poisoned");
     lines
