@@ -32,6 +32,7 @@ use tokio::sync::mpsc;
 
 mod ask;
 mod books;
+mod caught;
 mod chat;
 pub(crate) mod decide;
 mod forward;

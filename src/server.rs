@@ -4,7 +4,6 @@
 //! handler is dropped at once and with it the upstream call. The price is that a client which
 //! half-closes after its request gets no answer; no HTTP client library does that.
 
-use crate::clock;
 use crate::config::Listen;
 use crate::drain::{Phase, Watch};
 use crate::openai::error::ErrorBody;
@@ -198,7 +197,6 @@ impl<F: Future<Output = Response<ReplyBody>>> Future for Answering<F> {
             }
             Ok(Poll::Pending) => Poll::Pending,
             Err(_) => {
-                tracing::error!(at = ?clock::unix_ms(), "a handler panicked; this is a bug");
                 let text = "The proxy failed to handle this request.";
                 let body = ErrorBody::new(text, "server_error", Some("proxy_error"));
                 let status = StatusCode::INTERNAL_SERVER_ERROR;

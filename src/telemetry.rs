@@ -20,6 +20,7 @@ pub mod events;
 mod json;
 mod lines;
 pub mod metrics;
+mod panics;
 
 /// The environment variables that choose what is logged, the first one that is set counts.
 /// Their syntax is `tracing`'s for targets and levels: `info`, `crossfade=debug,warn`.
@@ -54,6 +55,7 @@ pub fn start(filter: Option<&str>, dropped: IntCounter) -> io::Result<LogGuard> 
     let ours = filter_fn(|event| may_be_logged(event.target(), *event.level()));
     // An error here says that logging was started before: then it works.
     let _ = registry().with(chosen).with(ours).with(layer).try_init();
+    std::panic::set_hook(Box::new(panics::report));
     if let Some((text, error)) = refused {
         tracing::warn!(filter = text, %error, "The log filter cannot be read; info is used.");
     }

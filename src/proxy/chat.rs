@@ -5,6 +5,7 @@
 //! what is to be remembered goes into its [`Books`].
 
 use super::books::Books;
+use super::caught::{asked, caught};
 use super::decide::{self, Course, Decision, Go};
 use super::forward::ForwardBody;
 use super::hold::{self, HeldBody, Read};
@@ -67,7 +68,11 @@ pub(super) async fn chat(
     // The one snapshot of this call, taken when its body is there.
     let snapshot = shared.snapshot.load_full();
     books.attempt = snapshot.attempt;
-    let decision = decide::decide(&snapshot, &path, &head.headers, &held.bytes, draw());
+    let decide = || decide::decide(&snapshot, &path, &head.headers, &held.bytes, draw());
+    let Some(decision) = caught(decide) else {
+        shared.metrics.chat_call(books.eligibility);
+        return stay(shared, &snapshot.config, head, held, books).await;
+    };
     let dispatched = begin(
         shared,
         &mut books,
@@ -251,7 +256,7 @@ async fn bedrock_first(
         id: named("chatcmpl-"),
         created_unix_s: crate::clock::unix_ms() / 1000,
     };
-    let answer = ask::ask(
+    let answer = asked(ask::ask(
         shared,
         snapshot,
         go,
@@ -259,7 +264,7 @@ async fn bedrock_first(
         dispatched,
         identity,
         &mut books,
-    )
+    ))
     .await;
     let request_id = HeaderValue::from_str(&books.request_id);
     let mut response = match answer {

@@ -2,6 +2,7 @@
 //! whenever it waits, which a real socket would not survive.
 
 use super::ask::{Answer, Timed, begin_stream, read_whole};
+use super::caught::{asked, caught};
 use super::patience::Patience;
 use super::*;
 use crate::clock;
@@ -183,6 +184,42 @@ async fn without_a_first_token_a_call_stalls_after_30_s() {
         call.books.bedrock_failed(failure.fault);
         assert_eq!(call.booked(), ["dispatched", "Failure(Stall)"]);
     }
+}
+
+/// An answer whose reading panics after its beginning.
+struct Panicking(Option<Bytes>);
+
+impl hyper::body::Body for Panicking {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        let data = self
+            .0
+            .take()
+            .expect("read to its end: the panic that is asked for");
+        std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(data))))
+    }
+}
+
+#[tokio::test]
+async fn a_panic_on_bedrocks_side_is_a_failure_of_bedrocks() {
+    let mut call = Scripted::new();
+    let events = Timed {
+        events: EventStream::new(Panicking(Some(start()))),
+        patience: call.take().patience,
+    };
+    let writer = StreamWriter::new(shape(true), identity());
+    let result = asked(begin_stream(events, writer, &mut call.books)).await;
+    let failure = result.err().expect("the panic");
+    assert_eq!(failure.fault, Fault::Counted(Class::Malformed));
+    call.books.bedrock_failed(failure.fault);
+    assert_eq!(call.booked(), ["dispatched", "Failure(Malformed)"]);
+    assert_eq!(caught(|| -> u8 { panic!("asked for") }), None);
+    assert_eq!(caught(|| 7), Some(7));
 }
 
 #[tokio::test(start_paused = true)]
