@@ -335,7 +335,7 @@ impl Messenger {
         }
     }
 
-    async fn save(&self) {
+    async fn save(&mut self) {
         if let Some(journal) = &self.journal
             && let Err(why) = self.outbox.save(journal).await
         {

@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub(super) struct Outbox {
     path: PathBuf,
     told: BTreeMap<String, u64>,
+    /// The places that the file has, an absent one none; none: it must be written.
+    on_disk: Option<BTreeMap<String, u64>>,
 }
 
 /// The file.
@@ -44,6 +46,7 @@ impl Outbox {
         Self {
             path,
             told: BTreeMap::new(),
+            on_disk: None,
         }
     }
 
@@ -52,11 +55,16 @@ impl Outbox {
     pub(super) async fn load(&mut self, journal: &Arc<str>) {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || disk::read(&path, BYTES_MAX));
-        let bytes = read.await.ok().and_then(Result::ok).flatten();
-        let saved: Option<Saved> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        self.told = saved
-            .filter(|saved| *saved.journal == **journal)
-            .map_or_else(BTreeMap::new, |saved| saved.told);
+        self.on_disk = match read.await {
+            Ok(Ok(Some(bytes))) => {
+                let saved = serde_json::from_slice::<Saved>(&bytes).ok();
+                let ours = saved.filter(|saved| *saved.journal == **journal);
+                ours.map(|saved| saved.told)
+            }
+            Ok(Ok(None)) => Some(BTreeMap::new()),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        self.told = self.on_disk.clone().unwrap_or_default();
     }
 
     /// The last line that `key` was told; none: all of them.
@@ -81,8 +89,12 @@ impl Outbox {
         self.told.retain(|key, _| keys.contains(&key.as_str()));
     }
 
-    /// Writes the places.
-    pub(super) async fn save(&self, journal: &Arc<str>) -> Result<(), String> {
+    /// Writes the places, if the file has others.
+    pub(super) async fn save(&mut self, journal: &Arc<str>) -> Result<(), String> {
+        if self.on_disk.as_ref() == Some(&self.told) {
+            return Ok(());
+        }
+        self.on_disk = None;
         let saved = Saved {
             journal: journal.to_string(),
             told: self.told.clone(),
@@ -91,7 +103,9 @@ impl Outbox {
         let path = self.path.clone();
         let written = tokio::task::spawn_blocking(move || disk::replace(&path, &bytes)).await;
         let written = written.map_err(|error| error.to_string())?;
-        written.map_err(|error| error.to_string())
+        written.map_err(|error| error.to_string())?;
+        self.on_disk = Some(saved.told);
+        Ok(())
     }
 }
 

@@ -359,3 +359,28 @@ fn a_place_in_the_outbox_shows_nothing_of_the_url() {
     assert_ne!(of("/services/T/B/x"), of("/services/T/B/y"));
     assert_eq!(of("/a").len(), 16);
 }
+
+#[tokio::test]
+async fn the_outbox_is_written_only_when_it_changes() {
+    let dir = TempDir::new().expect("a folder");
+    let journal = Arc::from("j");
+    let path = dir.path().join("s.outbox");
+    let mut outbox = Outbox::at(path.clone());
+    outbox.load(&journal).await;
+    outbox.save(&journal).await.expect("nothing to write");
+    assert!(!path.exists(), "nobody is to be told");
+    outbox.begin("a", 3);
+    outbox.save(&journal).await.expect("written");
+    std::fs::remove_file(&path).expect("it is there");
+    outbox.save(&journal).await.expect("nothing to write");
+    assert!(!path.exists(), "nothing is new");
+    outbox.note("a", 4);
+    outbox.save(&journal).await.expect("written");
+    // Places in another journal are none in this one.
+    let mut other = Outbox::at(path.clone());
+    other.load(&Arc::from("k")).await;
+    assert_eq!(other.told("a"), u64::MAX);
+    other.save(&Arc::from("k")).await.expect("written");
+    other.load(&journal).await;
+    assert_eq!(other.told("a"), u64::MAX, "the file is the new journal's");
+}
