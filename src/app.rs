@@ -293,7 +293,7 @@ impl App {
 }
 
 /// Where the identity comes from: given keys, a bearer token, the SDK's chain.
-fn source(credentials: Option<Credentials>, env: &Env) -> Source {
+pub(crate) fn source(credentials: Option<Credentials>, env: &Env) -> Source {
     match (credentials, env("AWS_BEARER_TOKEN_BEDROCK")) {
         (Some(keys), _) => Source::Fixed(keys),
         (None, Some(token)) if !token.is_empty() => Source::Bearer(Secret::new(token)),

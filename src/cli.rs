@@ -27,6 +27,8 @@ mod commands;
 mod completions;
 mod explain;
 mod history;
+mod iam;
+mod live;
 mod simulate;
 
 #[cfg(test)]
@@ -35,7 +37,7 @@ mod tests;
 /// Bad usage (`EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
 
-/// No sidecar answers (`EX_UNAVAILABLE`).
+/// No sidecar answers, or a provider cannot be reached (`EX_UNAVAILABLE`).
 const EXIT_UNAVAILABLE: u8 = 69;
 
 /// The configuration is refused (`EX_CONFIG`).
@@ -50,7 +52,7 @@ Exit codes:
   1    refused or failed; the message says what to do instead
   64   bad usage
   65   the trace cannot be read
-  69   no sidecar answers
+  69   no sidecar answers; of check --live: a provider cannot be reached
   78   the configuration is refused
   130  the demo was interrupted";
 
@@ -69,7 +71,7 @@ enum Command {
     Run(Run),
     /// Watch a whole rollout and its rollback in this terminal, without a cloud account.
     Demo(Demo),
-    /// Validate a configuration and show its effect.
+    /// Validate a configuration and show its effect; with --live, ask the providers too.
     Check(Check),
     /// Show what Bedrock would be sent for a request, or why the call stays.
     Explain(Explain),
@@ -124,6 +126,16 @@ struct Check {
     /// The configuration.
     #[arg(value_name = "FILE", default_value = CONFIG)]
     file: PathBuf,
+    /// Connect to both providers and send each mapped Bedrock model one minimal call, which costs a
+    /// few tokens; say what is wrong and what mends it.
+    #[arg(long)]
+    live: bool,
+    /// Ask only this model, as the app names it or as Bedrock does.
+    #[arg(long, value_name = "NAME", requires = "live")]
+    model: Option<String>,
+    /// Print the least IAM policy for the mapped models, and ask nobody.
+    #[arg(long, conflicts_with = "live")]
+    iam: bool,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -235,12 +247,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
                 Err(error) => complain(EXIT_FAILED, &error),
             }
         }
-        Command::Check(Check { file, json }) => {
-            let result = watch::read(&file, &variable).and_then(|loaded| loaded.result);
-            let format = if json { Format::Json } else { Format::Text };
-            show(&check::render(&file, &result, format));
-            ExitCode::from(check::exit_code(&result))
-        }
+        Command::Check(args) => checked(&args),
         Command::Explain(explain) => explained(explain),
         Command::Simulate(args) => simulate::run(&args),
         Command::History(show) => finish(Ok(history::run(&show))),
@@ -253,6 +260,35 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             finish(block_on(commands::act(Verb::Advance { force }, &act)))
         }
         Command::Completions(args) => finish(Ok(End::Done(completions::script(&args)))),
+    }
+}
+
+/// Checks a configuration, and what else was asked for.
+fn checked(args: &Check) -> ExitCode {
+    let result = watch::read(&args.file, &variable).and_then(|loaded| loaded.result);
+    let format = if args.json {
+        Format::Json
+    } else {
+        Format::Text
+    };
+    match &result {
+        Ok(config) if args.iam => {
+            show(&iam::render(config, &variable));
+            ExitCode::SUCCESS
+        }
+        Err(problems) if args.iam => complain(EXIT_CONFIG, problems),
+        Ok(config) if args.live => match block_on(live::check(config, args.model.as_deref())) {
+            Ok(Ok(report)) => {
+                show(&check::render_live(&args.file, config, &report, format));
+                ExitCode::from(report.verdict().exit_code())
+            }
+            Ok(Err(why)) => complain(EXIT_USAGE, &why),
+            Err(error) => complain(EXIT_FAILED, &error),
+        },
+        Ok(_) | Err(_) => {
+            show(&check::render(&args.file, &result, format));
+            ExitCode::from(check::exit_code(&result))
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 //! Both arms go over one [`transport`]: one pool, one way to connect, one way to cancel (dropping
 //! the answer). [`original`] forwards what the app sent; [`bedrock`] signs a Converse body and
 //! reads the answer as events. [`gate`] asks whoever guards the next stage, and is no part of a
-//! call. Nothing is retried here: failover is the retry, and `proxy` does it.
+//! call; nor is [`reach`], which only connects. Nothing is retried here: failover is the retry, and `proxy` does it.
 
-use crate::converse;
+use crate::converse::{self, ServiceError};
 use crate::outcome::{Class, Fault};
 use std::fmt;
 use std::time::Duration;
@@ -16,6 +16,7 @@ pub(crate) mod credentials;
 pub(crate) mod frames;
 pub(crate) mod gate;
 pub(crate) mod original;
+pub(crate) mod reach;
 mod resolve;
 pub(crate) mod retry_after;
 mod signature;
@@ -30,6 +31,8 @@ pub(crate) struct Failure {
     pub(crate) detail: String,
     /// How long the service asks not to be asked again, where it throttles and says so.
     pub(crate) retry_after: Option<Duration>,
+    /// What the service said, whole: it names accounts and rights, so never for a log.
+    pub(crate) error: Option<Box<ServiceError>>,
 }
 
 impl Failure {
@@ -38,6 +41,7 @@ impl Failure {
             fault: Fault::Counted(class),
             detail: detail.into(),
             retry_after: None,
+            error: None,
         }
     }
 }

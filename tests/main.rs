@@ -40,6 +40,8 @@ mod config;
 mod documents;
 // `crossfade explain` as a process: what it prints, and with which code it ends.
 mod explain;
+// `crossfade check --live` and `--iam` as processes.
+mod live;
 // SIGKILL around a trip, many times.
 mod kill;
 // openai-python, openai-node and boto3 as clients.

@@ -3,6 +3,7 @@
 //! Pure: from what was read to text for a person or JSON for a program. Nothing in it is secret; of
 //! keys only says whether there are any.
 
+use super::live;
 use crate::config::Config;
 use crate::config::Dialect;
 use crate::config::Mapping;
@@ -59,6 +60,43 @@ pub fn render(file: &Path, result: &Result<Config, Problems>, format: Format) ->
         text.push('\n');
     }
     text
+}
+
+/// The same, where the providers were asked too: what they said stands for the effect.
+pub(super) fn render_live(
+    file: &Path,
+    config: &Config,
+    report: &live::Report,
+    format: Format,
+) -> String {
+    match format {
+        Format::Text => {
+            let warnings = config
+                .warnings
+                .iter()
+                .fold(String::new(), |mut text, warning| {
+                    // Writing to a string does not fail.
+                    let _ = writeln!(text, "  {:<9} {warning}", "warning");
+                    text
+                });
+            format!(
+                "{} is valid\n{warnings}{}",
+                file.display(),
+                live::text(report)
+            )
+        }
+        Format::Json => {
+            let told = json!({
+                "file": file.display().to_string(),
+                "valid": true,
+                "problems": [],
+                "warnings": config.warnings,
+                "effect": effect(config),
+                "live": live::json(report),
+            });
+            pretty(&told) + "\n"
+        }
+    }
 }
 
 fn pretty(value: &Value) -> String {

@@ -165,7 +165,8 @@ fn is_skew(message: &str) -> bool {
     .any(|words| contains(message, words))
 }
 
-fn contains(message: &str, words: &str) -> bool {
+/// Whether `words`, lower-case, occur in the message, whatever its case.
+pub(crate) fn contains(message: &str, words: &str) -> bool {
     contains_all(message, &[words])
 }
 

@@ -84,10 +84,14 @@ const REGIONS: [&str; 13] = [
 ];
 
 fn strip_region(id: &str) -> &str {
-    match id.split_once('.') {
-        Some((region, rest)) if REGIONS.contains(&region) => rest,
-        Some(_) | None => id,
-    }
+    profile(id).map_or(id, |(_, model)| model)
+}
+
+/// The geography and the model of a profile that AWS itself defines, such as `us` and
+/// `amazon.nova-lite-v1:0`; none for the id of a model.
+pub fn profile(id: &str) -> Option<(&str, &str)> {
+    id.split_once('.')
+        .filter(|(geography, _)| REGIONS.contains(geography))
 }
 
 fn find(id: &str) -> Option<&'static Row> {

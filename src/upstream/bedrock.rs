@@ -105,6 +105,27 @@ impl Bedrock {
         Err(self.refusal(response).await)
     }
 
+    /// Where a configuration's calls go: scheme and authority.
+    ///
+    /// # Errors
+    ///
+    /// Why the SDK's rules give no endpoint.
+    pub(crate) async fn base(&self, to: &config::Bedrock) -> Result<Uri, Failure> {
+        let endpoint = self.endpoint(to).await?;
+        Uri::builder()
+            .scheme(endpoint.scheme.clone())
+            .authority(endpoint.authority.clone())
+            .path_and_query("/")
+            .build()
+            .map_err(|error| Failure::new(Class::Config, format!("no endpoint: {error}")))
+    }
+
+    /// How far this machine's clock is behind the service's, in seconds, as far as the service has
+    /// complained of it; negative: ahead.
+    pub(crate) fn clock_skew_s(&self) -> i64 {
+        self.skew_s.load(Ordering::Relaxed)
+    }
+
     /// The endpoint that the SDK's rules give, resolved once for a configuration.
     async fn endpoint(&self, to: &config::Bedrock) -> Result<Arc<Endpoint>, Failure> {
         if let Some(known) = self.endpoint.load_full()
@@ -281,6 +302,7 @@ pub(crate) fn failure_of(error: &ServiceError) -> Failure {
         fault,
         detail: format!("{} ({}): {message}", error.code, error.status),
         retry_after: None,
+        error: Some(Box::new(error.clone())),
     }
 }
 

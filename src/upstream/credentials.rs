@@ -83,6 +83,14 @@ impl Keyring {
         keyring
     }
 
+    /// A keyring that stays as it is: for a check.
+    pub(crate) fn fixed(standing: Standing) -> Arc<Self> {
+        Arc::new(Self {
+            standing: ArcSwap::from_pointee(standing),
+            refresh: Notify::new(),
+        })
+    }
+
     /// What is known now.
     pub(crate) fn standing(&self) -> Arc<Standing> {
         self.standing.load_full()
@@ -99,9 +107,7 @@ async fn keep_fresh(keyring: Arc<Keyring>, region: String, metrics: Arc<Metrics>
     let mut failures = 0_u32;
     loop {
         let asked = clock::io_now();
-        let answer = tokio::time::timeout(PATIENCE, resolve(&region)).await;
-        let answer = answer.unwrap_or_else(|_| Err("the credential chain hangs".to_owned()));
-        let wait = match answer {
+        let wait = match look_up(&region).await {
             Ok(keys) => {
                 failures = 0;
                 let wait = refresh_in(&keys);
@@ -139,6 +145,33 @@ async fn keep_fresh(keyring: Arc<Keyring>, region: String, metrics: Arc<Metrics>
         let _ = tokio::time::timeout(wait, keyring.refresh.notified()).await;
         tokio::time::sleep_until(asked + wait.min(REFRESH_GAP)).await;
     }
+}
+
+/// The identity that `source` gives now.
+///
+/// # Errors
+///
+/// Why there is none, for the operator.
+pub(crate) async fn find(source: Source, region: &str) -> Result<Identity, String> {
+    match source {
+        Source::Bearer(token) => Ok(Identity::Bearer(token)),
+        Source::Fixed(keys) => Ok(Identity::Keys(keys)),
+        Source::Chain => look_up(region).await.map(Identity::Keys),
+    }
+}
+
+/// The name of the provider that keys come from, such as `ProfileFile` or `IMDSv2`: the SDK tells
+/// it in the debug form alone, in which the secret is left out.
+pub(crate) fn provider_name(keys: &Credentials) -> Option<String> {
+    let shown = format!("{keys:?}");
+    let (_, rest) = shown.split_once("provider_name: \"")?;
+    rest.split_once('"').map(|(name, _)| name.to_owned())
+}
+
+/// What the chain says, within [`PATIENCE`].
+async fn look_up(region: &str) -> Result<Credentials, String> {
+    let answer = tokio::time::timeout(PATIENCE, resolve(region)).await;
+    answer.unwrap_or_else(|_| Err("the credential chain hangs".to_owned()))
 }
 
 async fn resolve(region: &str) -> Result<Credentials, String> {
@@ -194,3 +227,15 @@ const RECHECK: Duration = Duration::from_secs(15 * 60);
 
 /// The least time between two refreshes that refused calls asked for.
 const REFRESH_GAP: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_tell_where_they_come_from_and_no_secret() {
+        let keys = Credentials::new("id", "canary", None, None, "ProfileFile");
+        assert_eq!(provider_name(&keys).as_deref(), Some("ProfileFile"));
+        assert!(!format!("{keys:?}").contains("canary"));
+    }
+}

@@ -30,6 +30,7 @@ use tower_service::Service;
 #[derive(Clone)]
 pub(crate) struct Transport {
     client: Client<Connector, RequestBody>,
+    connector: Connector,
     connect_timeout_ms: Arc<AtomicU64>,
 }
 
@@ -49,9 +50,10 @@ impl Transport {
             .pool_max_idle_per_host(POOL_MAX_IDLE)
             .http1_preserve_header_case(true)
             .set_host(false)
-            .build(connector);
+            .build(connector.clone());
         let transport = Self {
             client,
+            connector,
             connect_timeout_ms,
         };
         transport.limit_connect(connect_timeout);
@@ -76,6 +78,15 @@ impl Transport {
     ) -> Result<Response<Incoming>, Error> {
         self.client.request(request).await
     }
+
+    /// Opens a connection as a call does, and closes it again.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept it from being opened.
+    pub(super) async fn open(&self, target: Uri) -> Result<(), BoxError> {
+        self.connector.clone().connect(target).await.map(drop)
+    }
 }
 
 impl fmt::Debug for Transport {
@@ -94,14 +105,14 @@ struct Connector {
 }
 
 type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Connector {
     async fn connect(self, target: Uri) -> Result<Connection, BoxError> {
         let timeout = Duration::from_millis(self.timeout_ms.load(Ordering::Relaxed));
         match tokio::time::timeout(timeout, self.open(target, timeout)).await {
             Ok(result) => result,
-            Err(_) => Err(format!("no connection within {timeout:?}").into()),
+            Err(_) => Err(super::reach::TooSlow(timeout).into()),
         }
     }
 

@@ -1,9 +1,9 @@
 """Checks deploy/ against what knows each format.
 
 Kubernetes manifests against the API's own schema, the task definition against AWS' model of ECS, the
-policy against the published list of IAM actions, resources and condition keys, the unit by systemd,
-the Dockerfile by hadolint, and every rollout.yaml in them by the crossfade binary whose path is the argument. Prints one line per
-check; exits 1 if one failed.
+policies (and those that `crossfade check --iam` prints) against the published list of IAM actions, resources
+and condition keys, the unit by systemd, the Dockerfile by hadolint, and every rollout.yaml in them by the
+crossfade binary whose path is the argument. Prints one line per check; exits 1 if one failed.
 """
 
 import json
@@ -109,10 +109,10 @@ def unknown_values(value, shape, place=""):
     return [problem for one, inner, at in pairs for problem in unknown_values(inner, one, at)]
 
 
-def policy(path):
+def policy(checked, text):
     """Actions, their resources and condition keys, by the published list."""
     problems = []
-    for statement in json.loads(path.read_text())["Statement"]:
+    for statement in json.loads(text)["Statement"]:
         actions = statement["Action"]
         for action in [actions] if isinstance(actions, str) else actions:
             service, name = action.split(":")
@@ -126,18 +126,58 @@ def policy(path):
             if "Resource" in statement:
                 resources = statement["Resource"]
                 for resource in [resources] if isinstance(resources, str) else resources:
-                    if not any(fits(resource, one) for one in formats):
+                    if not fits_one(resource, formats):
                         problems.append(f"{action} knows no resource {resource}: {formats}")
             for tests in statement.get("Condition", {}).values():
                 problems += [f"no condition key {key}" for key in tests
                              if not key.startswith("aws:") and key not in keys]
-    check(path.name, problems)
+    check(checked, problems)
+
+
+# A mapping of each kind, with what makes a family of an ARN.
+OWN = "arn:aws:bedrock:us-east-1:111122223333:"
+EVERY_KIND = {
+    "model": "amazon.nova-lite-v1:0",
+    "profile": "us.amazon.nova-pro-v1:0",
+    "global": "global.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "model-arn": "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0",
+    "profile-arn": f"{OWN}inference-profile/us.amazon.nova-lite-v1:0",
+    "own-profile": f"{OWN}application-inference-profile/abc",
+    "router": f"{OWN}default-prompt-router/anthropic.claude:1",
+    "provisioned": f"{OWN}provisioned-model/abcdefghijkl",
+    "deployment": f"{OWN}custom-model-deployment/abcdefghijkl",
+    "import": f"{OWN}imported-model/abcdefghijkl",
+    "endpoint": "arn:aws:sagemaker:us-east-1:111122223333:endpoint/mine",
+}
+
+
+def printed_policies():
+    """What `crossfade check --iam` prints for each kind of model, and with an API key for all."""
+    base = {"original": {"url": "https://api.openai.com"}}
+    for kind, model in [*EVERY_KIND.items(), ("all", None)]:
+        models = EVERY_KIND if model is None else {kind: model}
+        mappings = {name: {"model": one, "family": "nova-pro"} for name, one in models.items()}
+        config = base | {"bedrock": {"region": "us-east-1", "models": mappings}}
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "rollout.yaml")
+            file.write_text(yaml.safe_dump(config))
+            env = {"AWS_BEARER_TOKEN_BEDROCK": "x"} if model is None else {}
+            done = subprocess.run([CROSSFADE, "check", "--iam", file], capture_output=True, text=True, env=env)
+        if done.returncode == 0:
+            policy(f"check --iam, {kind}", done.stdout)
+        else:
+            check(f"check --iam, {kind}", [done.stderr])
 
 
 def fits(resource, form):
     """Whether an ARN is of a form such as arn:${Partition}:bedrock:${Region}::foundation-model/${ModelId}."""
     pattern = re.sub(r"\\\$\\\{[^}]*\\\}", "[^/]*", re.escape(form))
     return form != "*" and re.fullmatch(pattern, resource) is not None
+
+
+def fits_one(resource, forms):
+    """Whether an ARN is of one of the forms; an action that is of none takes `*` alone."""
+    return resource == "*" if set(forms) == {"*"} else any(fits(resource, one) for one in forms)
 
 
 def unit(path):
@@ -175,7 +215,8 @@ for manifest_file in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
     kubernetes(manifest_file)
 task_definition(DEPLOY / "ecs/task-definition.json")
 for policy_file in sorted((DEPLOY / "iam").glob("*.json")):
-    policy(policy_file)
+    policy(policy_file.name, policy_file.read_text())
+printed_policies()
 unit(DEPLOY / "systemd/crossfade.service")
 dockerfile(ROOT / "Dockerfile")
 print(f"{passed} passed, {failed} failed")

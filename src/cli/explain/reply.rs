@@ -177,6 +177,7 @@ fn feed<'r>(
                 fault: failure.fault,
                 detail: failure.detail.clone(),
                 retry_after: failure.retry_after,
+                error: failure.error.clone(),
             }),
         };
         read.map_err(|failure| Broken {
