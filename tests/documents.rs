@@ -1,10 +1,16 @@
-//! Generated documents, against their generators. `UPDATE_DOCS=1` rewrites them.
+//! Generated documents, against their generators, and what they tell to type. `UPDATE_DOCS=1` rewrites
+//! what is generated.
 
 use crossfade::telemetry::metrics::Metrics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
+
+mod page;
+mod picture;
+mod rules;
+mod translation;
 
 /// What a scrape says of one metric.
 #[derive(Default)]

@@ -122,3 +122,65 @@ fn every_result_is_there_for_programs() {
         assert_eq!(told, !["run", "completions"].contains(&name), "{name}");
     }
 }
+
+/// Every command of ours that a document tells to type is one that is understood.
+#[test]
+fn documents_name_commands_that_there_are() {
+    let documents = [
+        include_str!("../../README.md"),
+        include_str!("../../deploy/README.md"),
+        include_str!("../../docs/migrating.md"),
+        include_str!("../../docs/rules.md"),
+        include_str!("../../docs/runbook.md"),
+        include_str!("../../docs/translation.md"),
+    ];
+    let mut seen = 0;
+    for text in documents {
+        for command in commands(text) {
+            let words = words(&command);
+            let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+            // A name alone stands for the command, whatever it takes.
+            if words.len() == 1 {
+                words.push("--help");
+            }
+            match parse(&words) {
+                Ok(_) => {}
+                Err(error) if !error.use_stderr() => {}
+                Err(error) => panic!("{command}: {error}"),
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "{seen}");
+}
+
+/// What stands behind `crossfade` in the code of a page, up to a comment or the end.
+fn commands(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut code = false;
+    for line in text.lines() {
+        if line.starts_with("```") {
+            code = line == "```sh";
+        } else if code {
+            let line = line.split(" #").next().unwrap_or_default();
+            if let Some((_, command)) = line.split_once("crossfade ") {
+                found.push(command.trim().to_owned());
+            }
+        } else {
+            let inline = line.split('`').skip(1).step_by(2);
+            let ours = inline.filter_map(|code| code.strip_prefix("crossfade "));
+            found.extend(ours.map(str::to_owned));
+        }
+    }
+    found
+}
+
+/// The words of a command line, as far as documents quote them.
+fn words(command: &str) -> Vec<String> {
+    let quoted = command.split('"').enumerate();
+    let words = quoted.flat_map(|(place, part)| match place % 2 {
+        0 => part.split_whitespace().map(str::to_owned).collect(),
+        _ => vec![part.to_owned()],
+    });
+    words.collect()
+}

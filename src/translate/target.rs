@@ -83,13 +83,13 @@ const USUAL_CAP: u32 = 16_384;
 /// The cap where not even the model's maximum is known: nearly every model can say this much.
 const UNKNOWN_CAP: u32 = 4096;
 
-/// Declares the enum, its list and its names from one table.
+/// Declares the enum, its list, its names and its sentences from one table.
 macro_rules! allowances {
-    ($( $(#[$doc:meta])* $variant:ident = $name:literal, )*) => {
+    ($( $variant:ident = $name:literal: $meaning:literal; )*) => {
         /// A translation that is not made unless the operator accepts it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Allowance {
-            $( $(#[$doc])* $variant, )*
+            $( #[doc = $meaning] $variant, )*
         }
 
         impl Allowance {
@@ -102,36 +102,43 @@ macro_rules! allowances {
                     $( Self::$variant => $name, )*
                 }
             }
+
+            /// What it makes of a call, as a sentence for people.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $( Self::$variant => $meaning, )*
+                }
+            }
         }
     };
 }
 
 allowances! {
-    /// `response_format: json_object` becomes a sentence of the system prompt.
-    JsonObject = "json_object",
-    /// A `temperature` above 1 becomes 1.
-    TemperatureClamp = "temperature_clamp",
-    /// A system message inside the conversation moves to its head. It does so by default; this
-    /// name is for who lists everything that he accepts.
-    HoistedSystem = "hoisted_system",
-    /// `temperature` and `top_p` are dropped where the model takes neither.
-    SamplingConflict = "sampling_conflict",
-    /// `frequency_penalty` and `presence_penalty` are dropped.
-    Penalty = "penalty",
-    /// A last message of the assistant is gone on with, where the model can.
-    Prefill = "prefill",
-    /// `reasoning_effort` switches thinking on, where the model has a switch.
-    Reasoning = "reasoning",
-    /// `service_tier` is passed on; several models refuse any but the default.
-    ServiceTier = "service_tier",
-    /// `metadata` becomes `requestMetadata`, and so lands in AWS's invocation logs.
-    Metadata = "metadata",
-    /// The model's reasoning is told as `reasoning_content`, a field that OpenAI does not have.
-    ReasoningContent = "reasoning_content",
-    /// A leading `<thinking>` block, which Nova likes to write, is left out of the answer.
-    StripThinking = "strip_thinking",
-    /// Cache points are set, which costs more where nothing is read back.
-    PromptCache = "prompt_cache",
+    JsonObject = "json_object":
+        "`response_format: json_object` becomes a sentence of the system prompt.";
+    TemperatureClamp = "temperature_clamp":
+        "A `temperature` above 1 becomes 1.";
+    HoistedSystem = "hoisted_system":
+        "A system message inside the conversation moves to its head. It does so by default; this name is \
+         for who lists everything that he accepts.";
+    SamplingConflict = "sampling_conflict":
+        "`temperature` and `top_p` are dropped where the model takes neither.";
+    Penalty = "penalty":
+        "`frequency_penalty` and `presence_penalty` are dropped.";
+    Prefill = "prefill":
+        "A last message of the assistant is gone on with, where the model can.";
+    Reasoning = "reasoning":
+        "`reasoning_effort` switches thinking on, where the model has a switch.";
+    ServiceTier = "service_tier":
+        "`service_tier` is passed on; several models refuse any but the default.";
+    Metadata = "metadata":
+        "`metadata` becomes `requestMetadata`, and so lands in AWS's invocation logs.";
+    ReasoningContent = "reasoning_content":
+        "The model's reasoning is told as `reasoning_content`, a field that OpenAI does not have.";
+    StripThinking = "strip_thinking":
+        "A leading `<thinking>` block, which Nova likes to write, is left out of the answer.";
+    PromptCache = "prompt_cache":
+        "Cache points are set, which costs more where nothing is read back.";
 }
 
 impl Allowance {

@@ -2,7 +2,8 @@
 //!
 //! The table knows what was published; the operator may know better: of a model behind an ARN, of
 //! one that is newer than the table, of a feature that a family has only where it is asked for. A
-//! column is set by the texts of its name and of one of its values. Both sets are closed.
+//! column is set by the texts of its name and of one of its values. Both sets are closed. The same
+//! texts show the table in the documentation.
 
 use super::{
     AnswerSchema, Cache, Capabilities, Choice, Effort, Reasoning, Sampling, SchemaRules, StopRule,
@@ -13,7 +14,9 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     name: &'static str,
+    meaning: &'static str,
     accepted: fn() -> String,
+    value: fn(&Capabilities) -> String,
     set: fn(&mut Capabilities, &str) -> Option<()>,
 }
 
@@ -26,6 +29,16 @@ impl Column {
     /// Its name in configuration.
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// What it says of a model, for people.
+    pub const fn meaning(&self) -> &'static str {
+        self.meaning
+    }
+
+    /// What it holds of `capabilities`, as [`set`](Self::set) takes it; empty: not known.
+    pub fn value(&self, capabilities: &Capabilities) -> String {
+        (self.value)(capabilities)
     }
 
     /// What its values are, for people.
@@ -41,10 +54,12 @@ impl Column {
 
 /// Declares the columns; one that is forgotten does not compile.
 macro_rules! columns {
-    ($( $name:literal => $field:ident: $type:ty; )*) => {
+    ($( $name:literal => $field:ident: $type:ty, $meaning:literal; )*) => {
         const COLUMNS: &[Column] = &[$(
             Column {
                 name: $name,
+                meaning: $meaning,
+                value: |capabilities| capabilities.$field.told(),
                 accepted: <$type as Value>::accepted,
                 set: |capabilities, text| {
                     capabilities.$field = <$type as Value>::of(text)?;
@@ -60,29 +75,54 @@ macro_rules! columns {
 }
 
 columns! {
-    "system" => system: bool;
-    "tools" => tools: Tools;
-    "tool_choice" => choice: Choice;
-    "single_call" => single_call: bool;
-    "strict_tools" => strict_tools: bool;
-    "tool_schema" => schema: SchemaRules;
-    "json_schema" => answer_schema: AnswerSchema;
-    "images" => images: bool;
-    "documents" => documents: bool;
-    "sampling" => sampling: Sampling;
-    "stop" => stop: StopRule;
-    "reasoning" => reasoning: Reasoning;
-    "prefill" => prefill: bool;
-    "turns" => turns: Turns;
-    "tool_ids" => tool_ids: ToolIds;
-    "cache" => cache: Cache;
-    "max_output" => max_output: Option<u32>;
-    "min_output" => min_output: u32;
+    "system" => system: bool,
+        "takes system messages";
+    "tools" => tools: Tools,
+        "takes tools: in streamed answers, only in others, or not at all; Bedrock's answers are \
+         always streamed";
+    "tool_choice" => choice: Choice,
+        "the choices of tools that it knows, each with those before it: the model decides, it \
+         must call one, it must call that one";
+    "single_call" => single_call: bool,
+        "can be told to call at most one tool";
+    "strict_tools" => strict_tools: bool,
+        "takes `strict` tools";
+    "tool_schema" => schema: SchemaRules,
+        "what a tool's schema may hold: claude has references but no alternatives at the top; \
+         grok, plain and nova have no references, grok no look-around patterns, nova only type, \
+         properties and required at the top";
+    "json_schema" => answer_schema: AnswerSchema,
+        "how an answer is held to a JSON schema: by Bedrock, by a tool that must be called, or \
+         not";
+    "images" => images: bool,
+        "takes images";
+    "documents" => documents: bool,
+        "takes PDF documents";
+    "sampling" => sampling: Sampling,
+        "takes temperature and top_p together, one of them, or neither";
+    "stop" => stop: StopRule,
+        "takes any stop sequence, those that are not blank, or none";
+    "reasoning" => reasoning: Reasoning,
+        "how its reasoning is asked for; fixed: it has none, or always the same";
+    "prefill" => prefill: bool,
+        "goes on with a last message of the assistant";
+    "turns" => turns: Turns,
+        "what may share a turn with tool calls and results: text with both, with calls only, or \
+         nothing";
+    "tool_ids" => tool_ids: ToolIds,
+        "what the ids of tool calls look like: up to 64 characters, or nine";
+    "cache" => cache: Cache,
+        "where cache points may be";
+    "max_output" => max_output: Option<u32>,
+        "the most tokens that it can be asked for; empty: not known";
+    "min_output" => min_output: u32,
+        "the fewest tokens that it can be asked for";
 }
 
 /// What a column can hold.
 trait Value: Sized {
     fn of(text: &str) -> Option<Self>;
+    fn told(&self) -> String;
     fn accepted() -> String;
 }
 
@@ -91,6 +131,10 @@ impl Value for u32 {
         text.parse()
             .ok()
             .filter(|count| (1..=TOKENS_MAX).contains(count))
+    }
+
+    fn told(&self) -> String {
+        self.to_string()
     }
 
     fn accepted() -> String {
@@ -104,6 +148,10 @@ const TOKENS_MAX: u32 = 10_000_000;
 impl Value for Option<u32> {
     fn of(text: &str) -> Option<Self> {
         <u32 as Value>::of(text).map(Some)
+    }
+
+    fn told(&self) -> String {
+        self.map_or_else(String::new, |count| count.told())
     }
 
     fn accepted() -> String {
@@ -121,6 +169,12 @@ macro_rules! values {
                         $( $name => Some($value), )*
                         _ => None,
                     }
+                }
+
+                fn told(&self) -> String {
+                    let names = [$( ($name, $value), )*];
+                    let found = names.iter().find(|(_, value)| value == self);
+                    found.map_or_else(String::new, |(name, _)| (*name).to_owned())
                 }
 
                 fn accepted() -> String {
@@ -216,6 +270,7 @@ mod tests {
             for value in values {
                 let mut capabilities = Family::of_model("").unwrap().capabilities();
                 assert_eq!(column.set(&mut capabilities, value), Some(()), "{value}");
+                assert_eq!(column.value(&capabilities), value, "{column:?}");
                 assert!(!made.contains(&capabilities), "{column:?}: {value}");
                 made.push(capabilities);
             }
