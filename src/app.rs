@@ -9,20 +9,19 @@ use crate::config::secret::Secret;
 use crate::config::watch;
 use crate::controller::{self, Ask, Controller, Handle};
 use crate::drain::{Drain, Phase};
-use crate::journal;
-use crate::notify;
-use crate::proxy::Shared;
+use crate::proxy::{self, Shared};
 use crate::server::{self, Listener};
 use crate::snapshot::Board;
 use crate::state::StateStore;
 use crate::state::start::start as read_start;
 use crate::telemetry::events::Process;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::Tracer;
 use crate::upstream::bedrock::Bedrock;
 use crate::upstream::credentials::{Keyring, Source};
 use crate::upstream::gate;
 use crate::upstream::transport::Transport;
-use crate::{admin, telemetry};
+use crate::{admin, journal, notify, otlp, telemetry};
 use aws_credential_types::Credentials;
 use std::fmt;
 use std::io;
@@ -105,6 +104,7 @@ pub struct App {
     others: Vec<JoinHandle<()>>,
     /// The journal and the messenger: they end when the controller has told them the last.
     records: [JoinHandle<()>; 2],
+    tracer: Arc<Tracer>,
     drain: Arc<Drain>,
     listen: Option<SocketAddr>,
     admin: SocketAddr,
@@ -184,7 +184,13 @@ impl App {
             outbox: StateStore::new(state).outbox_path(),
             posts: posted,
             metrics: Arc::clone(&metrics),
+            board: Arc::clone(&board),
+        }));
+        let tracer = Arc::new(otlp::tracer(otlp::Setup {
+            snapshot: handle.shared(),
+            metrics: Arc::clone(&metrics),
             board,
+            draw: proxy::draw,
         }));
         let watching = tokio::spawn(async move {
             let mut watch = watch::Watch::new(config_path, ask, known);
@@ -198,15 +204,16 @@ impl App {
         let region = config.bedrock.region.clone();
         let keyring = Keyring::start(source, region, Arc::clone(&metrics));
         let bedrock = Bedrock::new(transport.clone(), keyring);
-        let shared = Arc::new(Shared::new(
-            handle.shared(),
+        let shared = Arc::new(Shared::new(proxy::Setup {
+            snapshot: handle.shared(),
             bookings,
-            Arc::clone(&metrics),
+            metrics: Arc::clone(&metrics),
             clock,
             transport,
             bedrock,
-            drain.watch(),
-        ));
+            drain: drain.watch(),
+            tracer: Arc::clone(&tracer),
+        }));
         let connections = config.limits.connections;
         let serving = tokio::spawn(server::run(
             listener,
@@ -234,6 +241,7 @@ impl App {
             serving,
             others: vec![watching, administering, gatekeeping],
             records: [journal_task, telling],
+            tracer,
             drain,
             listen,
             admin: admin_address,
@@ -287,8 +295,9 @@ impl App {
                 let _ = task.await;
             }
         };
-        // A disk that hangs does not keep a process from ending.
-        let _ = tokio::time::timeout(STOP, stopped).await;
+        // Neither a disk nor a collector that hangs keeps a process from ending.
+        let stopped = tokio::time::timeout(STOP, stopped);
+        let _ = tokio::join!(stopped, self.tracer.flush());
     }
 }
 

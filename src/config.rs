@@ -27,6 +27,7 @@ mod raw;
 pub mod resolve;
 pub mod secret;
 mod section;
+pub mod traces;
 mod values;
 pub mod watch;
 
@@ -64,6 +65,8 @@ pub struct Config {
     pub callers: Option<Vec<[u8; 32]>>,
     /// Who is told what happens.
     pub notify: Vec<notify::Notify>,
+    /// Where a call's spans go; none: there are none.
+    pub traces: Option<traces::Traces>,
     /// Where the latch lives.
     pub state: PathBuf,
     /// What is valid but probably not meant.

@@ -5,6 +5,7 @@ pub mod controller;
 pub mod converse;
 pub(crate) mod notify;
 pub mod openai;
+pub(crate) mod otlp;
 pub mod outcome;
 pub(crate) mod page;
 pub(crate) mod proxy;

@@ -12,6 +12,7 @@ use crate::drain::Watch;
 use crate::outcome::Booking;
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::Tracer;
 use crate::upstream::bedrock::Bedrock;
 use crate::upstream::body::RequestBody;
 use crate::upstream::original::{self, Hop};
@@ -47,6 +48,8 @@ pub(crate) mod route;
 pub(crate) mod stream;
 mod upgrade;
 
+pub(crate) use chat::draw;
+
 /// What a connection holds while it lives: its place among the callers. It travels with a request
 /// for another protocol, so that a connection that changes its protocol goes on holding it.
 #[derive(Clone)]
@@ -77,20 +80,44 @@ pub(crate) struct Shared {
     pauses: Pauses,
     /// How far the stop of the process is.
     pub(crate) drain: Watch,
+    tracer: Arc<Tracer>,
     last_sample_ms: AtomicU64,
+}
+
+/// What [`Shared`] is made of.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    /// What is in force.
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// To the controller.
+    pub(crate) bookings: mpsc::Sender<Booking>,
+    /// Where it is counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Rule time.
+    pub(crate) clock: RuleClock,
+    /// To both arms.
+    pub(crate) transport: Transport,
+    /// The Bedrock side.
+    pub(crate) bedrock: Bedrock,
+    /// How far the stop of the process is.
+    pub(crate) drain: Watch,
+    /// Where sampled calls hand in what their spans are made of.
+    pub(crate) tracer: Arc<Tracer>,
 }
 
 impl Shared {
     /// Joins the parts.
-    pub(crate) fn new(
-        snapshot: Arc<ArcSwap<Snapshot>>,
-        bookings: mpsc::Sender<Booking>,
-        metrics: Arc<Metrics>,
-        clock: RuleClock,
-        transport: Transport,
-        bedrock: Bedrock,
-        drain: Watch,
-    ) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let Setup {
+            snapshot,
+            bookings,
+            metrics,
+            clock,
+            transport,
+            bedrock,
+            drain,
+            tracer,
+        } = setup;
         Self {
             snapshot,
             bookings,
@@ -102,6 +129,7 @@ impl Shared {
             in_flight: Quota::default(),
             pauses: Pauses::default(),
             drain,
+            tracer,
             last_sample_ms: AtomicU64::new(0),
         }
     }

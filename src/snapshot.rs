@@ -176,6 +176,9 @@ pub struct Side {
     pub journal_problem: Option<String>,
     /// Each destination that is told what happens.
     pub notify: Vec<Messenger>,
+    /// Why the collector of traces does not take spans, at the last try; none: it does, or there is
+    /// none.
+    pub traces_problem: Option<String>,
     /// The last lines of the journal, oldest first; at most [`HAPPENED_MAX`].
     pub happened: Vec<Happened>,
 }
@@ -221,6 +224,11 @@ impl Board {
     /// The messenger tells how its destinations stand.
     pub fn notify(&self, messengers: Vec<Messenger>) {
         self.lock().notify = messengers;
+    }
+
+    /// The sender of spans tells how it stands.
+    pub fn traces(&self, problem: Option<String>) {
+        self.lock().traces_problem = problem;
     }
 
     /// The journal's keeper tells what is new in it.

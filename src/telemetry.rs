@@ -21,6 +21,7 @@ mod json;
 mod lines;
 pub mod metrics;
 mod panics;
+pub mod trace;
 
 /// The environment variables that choose what is logged, the first one that is set counts.
 /// Their syntax is `tracing`'s for targets and levels: `info`, `crossfade=debug,warn`.

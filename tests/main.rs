@@ -26,6 +26,8 @@ mod climbing;
 mod watching;
 // Editing rollout.yaml while calls run.
 mod reload;
+// Spans of calls, and the collector that they are sent to.
+mod traces;
 // SIGTERM's phases.
 mod drain;
 // The SDK's own client as the judge of our transport.

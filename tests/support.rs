@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 pub(crate) mod bodies;
+pub(crate) mod collector;
 pub(crate) mod sidecar;
 
 /// crossfade with its two providers, its file and its clock.
@@ -132,6 +133,11 @@ impl World {
     /// The running crossfade.
     pub(crate) fn app(&self) -> &App {
         self.app.as_ref().expect("crossfade runs")
+    }
+
+    /// Stops crossfade as SIGTERM does, and lets go of it.
+    pub(crate) async fn take_and_drain(mut self) {
+        self.take_app().drain().await;
     }
 
     /// Takes the running crossfade out, to drain it.

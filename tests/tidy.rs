@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["translate", "rollout"],
     &["clock", "config", "snapshot", "telemetry", "drain", "page"],
     &["upstream", "controller", "journal", "state"],
-    &["proxy", "notify"],
+    &["proxy", "notify", "otlp"],
     &["server", "admin"],
     &["app", "cli", "demo", "simulate", "fuzz"],
 ];
@@ -34,8 +34,11 @@ const NEVER: &[(&str, &[&str])] = &[
     ("translate", &["split", "outcome"]),
     ("rollout", &["openai", "converse"]),
     ("proxy", &["controller", "state", "journal"]),
-    ("server", &["controller", "state", "journal", "notify"]),
-    ("admin", &["proxy", "upstream", "state", "notify"]),
+    (
+        "server",
+        &["controller", "state", "journal", "notify", "otlp"],
+    ),
+    ("admin", &["proxy", "upstream", "state", "notify", "otlp"]),
 ];
 
 /// What a pure file never contains: waiting, I/O, clocks and randomness.

@@ -4,6 +4,7 @@
 //! controller know is shown as they say it; this file only puts it together with the counters and
 //! says in one sentence what it comes to.
 
+use crate::config::Config;
 use crate::rollout::{
     Arms, BreakerReport, Caution, Detectable, Paused, Report, Rollback, RolloutState, RuleReport,
     StageReport,
@@ -72,6 +73,8 @@ pub struct Status {
     pub journal_problem: Option<String>,
     /// Who is told what happens, and whether that works.
     pub notify: Vec<Messenger>,
+    /// Where the calls' spans go, and whether that works; none: traces are off.
+    pub traces: Option<TracesReport>,
     /// What happened last, oldest first.
     pub happened: Vec<Happened>,
     /// The version of crossfade.
@@ -80,6 +83,17 @@ pub struct Status {
     pub uptime_s: u64,
     /// Wall-clock time of this status, in ms since 1970.
     pub now_unix_ms: u64,
+}
+
+/// The collector of traces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TracesReport {
+    /// Its scheme and host.
+    pub to: String,
+    /// The share of the traces that begin here which is kept.
+    pub sample: String,
+    /// Why it does not take spans, at the last try; none: it does, or has not been tried.
+    pub problem: Option<String>,
 }
 
 /// Chat calls since the start.
@@ -210,11 +224,23 @@ impl Status {
             unsaved: files.unsaved,
             journal_problem: files.side.journal_problem,
             notify: files.side.notify,
+            traces: TracesReport::new(&snapshot.config, files.side.traces_problem),
             happened: files.side.happened,
             version: env!("CARGO_PKG_VERSION"),
             uptime_s,
             now_unix_ms,
         }
+    }
+}
+
+impl TracesReport {
+    fn new(config: &Config, problem: Option<String>) -> Option<Self> {
+        let traces = config.traces.as_ref()?;
+        Some(Self {
+            to: traces.to_string(),
+            sample: traces.sample.to_string(),
+            problem,
+        })
     }
 }
 

@@ -363,6 +363,10 @@ fn files(status: &Status) -> Vec<String> {
         ),
         None => format!("notify {} ok, {} wait", it.to, it.waiting),
     }));
+    lines.extend(status.traces.iter().map(|it| match &it.problem {
+        Some(problem) => format!("traces to {} FAILING: {problem}", it.to),
+        None => format!("traces to {} ok, sample {}", it.to, it.sample),
+    }));
     lines
 }
 

@@ -217,3 +217,12 @@ const fn pct(basis_points: u16) -> Percent {
         None => Percent::ALL,
     }
 }
+
+/// Where OpenTelemetry's own exporters send spans if nobody says where.
+pub(crate) const OTLP: &str = "http://localhost:4318";
+
+/// Who asks for traces wants to see some; a busy app samples, or its own tracing does.
+pub(crate) const SAMPLE: Percent = Percent::ALL;
+
+/// What the spans are of.
+pub(crate) const SERVICE: &str = "crossfade";

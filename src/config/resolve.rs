@@ -40,6 +40,7 @@ mod original;
 mod rollout;
 mod sampling;
 mod together;
+mod traces;
 
 pub(super) use access::public_listener;
 
@@ -93,6 +94,7 @@ pub fn load_at(
             hosts: draft.hosts,
             callers: draft.callers,
             notify: draft.notify,
+            traces: draft.traces,
             state: draft.state,
             warnings,
         }),
@@ -142,6 +144,7 @@ struct Draft {
     hosts: Vec<String>,
     callers: Option<Vec<[u8; 32]>>,
     notify: Vec<super::notify::Notify>,
+    traces: Option<super::traces::Traces>,
     state: PathBuf,
 }
 
@@ -165,6 +168,7 @@ fn read(root: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>, file: &Pa
         hosts: access::hosts(root),
         callers: access::callers(root),
         notify: notify::read(root, env, file),
+        traces: traces::read(root, env),
         state: root.value("state", PathBuf::from(defaults::STATE), state),
     }
 }

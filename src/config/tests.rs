@@ -235,6 +235,8 @@ fn what_the_example_comments_out_is_accepted_too() {
             .contains(crate::translate::Allowance::JsonObject)
     );
     assert!(config.rollout.allow_override);
+    let traces = config.traces.expect("on");
+    assert_eq!(traces.to_string(), "http://127.0.0.1:4318");
     assert_eq!(config.hosts, ["crossfade"]);
     assert_eq!(config.callers, Some(vec![[0xab; 32]]));
 }
@@ -401,7 +403,7 @@ fn unknown_keys_are_mistakes_and_are_guessed() {
         &[
             "limit: found an unknown key; accepted: limits is perhaps meant; the keys here are admin, \
          bedrock, callers, drain, hosts, limits, listen, notify, original, rollback, rollout, state, \
-         timeouts",
+         timeouts, traces",
         ],
     );
     check(
@@ -409,7 +411,7 @@ fn unknown_keys_are_mistakes_and_are_guessed() {
         &[
             "percent: found an unknown key; accepted: rollout.percent is perhaps meant; the keys here \
          are admin, bedrock, callers, drain, hosts, limits, listen, notify, original, rollback, rollout, \
-         state, timeouts",
+         state, timeouts, traces",
         ],
     );
     check(

@@ -98,7 +98,7 @@ where
     }
     // The model said nothing, and said that it is done: a whole answer, if an empty one.
     writer.finish(&mut out)?;
-    books.ended(writer.usage(), writer.ending());
+    books.ended(writer.usage(), writer.ending(), writer.finish_reason());
     books.settle_bedrock(Verdict::Ok);
     Ok(Answer::Whole(Bytes::from(out)))
 }
@@ -131,7 +131,7 @@ where
             ));
         }
     }
-    books.ended(fold.usage(), fold.ending());
+    books.ended(fold.usage(), fold.ending(), fold.finish_reason());
     let body = fold.finish()?;
     books.settle_bedrock(Verdict::Ok);
     Ok(Bytes::from(body))

@@ -15,12 +15,15 @@ use crate::converse::event::Usage;
 use crate::outcome::{Arm, Attempt, Booking, CallEvent, CallId, Fault, Verdict};
 use crate::telemetry::events::{Call, Part, Tokens};
 use crate::telemetry::metrics::{Eligibility, FailoverOutcome, Held};
+use crate::telemetry::trace::Record;
 use crate::translate::Ending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::OwnedPermit;
 use tokio::time::Instant;
+
+mod spans;
 
 /// The books of one call.
 #[derive(Debug)]
@@ -51,6 +54,8 @@ pub(super) struct Books {
     bedrock: Option<BedrockPart>,
     fault: Option<Fault>,
     original: Option<OriginalPart>,
+    /// What the call's spans will be made of; none: it is not traced.
+    record: Option<Box<Record>>,
 }
 
 #[derive(Debug)]
@@ -86,6 +91,8 @@ struct OriginalPart {
     first_body: Option<Duration>,
     /// Whether the answer is a stream: only those are samples of the original's latency.
     streamed: bool,
+    /// Of its answer; none before that came.
+    status: Option<u16>,
     end: Option<(Verdict, Duration)>,
     _in_flight: Held,
 }
@@ -111,6 +118,7 @@ impl Books {
             bedrock: None,
             fault: None,
             original: None,
+            record: None,
         })
     }
 
@@ -186,8 +194,13 @@ impl Books {
         }
     }
 
-    /// Bedrock's answer is complete: what it took, and how it ended.
-    pub(super) fn ended(&mut self, usage: Option<Usage>, ending: &Ending) {
+    /// Bedrock's answer is complete: what it took, how it ended, and how the app is told so.
+    pub(super) fn ended(
+        &mut self,
+        usage: Option<Usage>,
+        ending: &Ending,
+        finish: Option<&'static str>,
+    ) {
         self.tokens = usage.map(|usage| Tokens {
             input: usage.input_tokens,
             output: usage.output_tokens,
@@ -195,6 +208,9 @@ impl Books {
             cache_write: usage.cache_write_input_tokens,
         });
         self.ending = ending.clone();
+        if let Some(record) = &mut self.record {
+            record.finish = finish;
+        }
     }
 
     /// Bedrock's part is over. The first verdict counts.
@@ -253,6 +269,7 @@ impl Books {
             dispatched: clock::io_now(),
             first_body: None,
             streamed: false,
+            status: None,
             end: None,
             _in_flight: self.shared.metrics.in_flight(Arm::Original),
         });
@@ -263,6 +280,7 @@ impl Books {
         self.status = Some(status);
         if let Some(part) = &mut self.original {
             part.streamed = streamed;
+            part.status = Some(status);
         }
         if let Some(fault) = self.fault {
             let accepted = match status {
@@ -367,8 +385,13 @@ impl Drop for Books {
             tokens: self.tokens,
             ending: &self.ending,
             took: clock::io_now().saturating_duration_since(self.started),
+            trace: self.record.as_deref().map(Record::names),
         };
         call.emit(&self.shared.metrics);
+        let (took, failover) = (call.took, call.failover);
+        if let Some(record) = self.record.take() {
+            self.hand_in(record, (bedrock, original), failover, took);
+        }
     }
 }
 

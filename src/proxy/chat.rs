@@ -43,6 +43,7 @@ pub(super) async fn chat(
         .limit_connect(glance.config.timeouts.connect);
     let request_id: Arc<str> = named("req_").into();
     let mut books = Books::open(shared, request_id, glance.attempt);
+    books.trace(&glance, &head, path.pattern(head.uri.path()), draw);
     if glance.config.original.api_key.is_some()
         && let Some(barred) = gate::bars_bedrock(&glance.config, &head.headers)
     {
@@ -67,7 +68,7 @@ pub(super) async fn chat(
     };
     // The one snapshot of this call, taken when its body is there.
     let snapshot = shared.snapshot.load_full();
-    books.attempt = snapshot.attempt;
+    books.split_by(&snapshot);
     let decide = || decide::decide(&snapshot, &path, &head.headers, &held.bytes, draw());
     let Some(decision) = caught(decide) else {
         shared.metrics.chat_call(books.eligibility);
@@ -256,6 +257,7 @@ async fn bedrock_first(
         id: named("chatcmpl-"),
         created_unix_s: crate::clock::unix_ms() / 1000,
     };
+    books.answer_id(&identity.id);
     let answer = asked(ask::ask(
         shared,
         snapshot,
@@ -312,11 +314,12 @@ async fn stay(
 async fn ask_original(
     shared: &Arc<Shared>,
     config: &Config,
-    head: Parts,
+    mut head: Parts,
     body: RequestBody,
     mut books: Box<Books>,
 ) -> Response<ReplyBody> {
     books.open_original();
+    books.hand_on(&config.original, &mut head.headers);
     let reason = match books.eligibility {
         Eligibility::Ineligible(reason) => Some(HeaderValue::from_static(reason.name())),
         Eligibility::Eligible | Eligibility::Unread => None,
@@ -395,7 +398,7 @@ fn named(prefix: &str) -> String {
     clippy::disallowed_methods,
     reason = "this is the draw that others are given"
 )]
-fn draw() -> u64 {
+pub(crate) fn draw() -> u64 {
     rand::rng().next_u64()
 }
 

@@ -31,6 +31,17 @@ pub(crate) enum ChatPath {
     Deployment(String),
 }
 
+impl ChatPath {
+    /// `path`, which is of this kind, as a pattern without anything that a caller chose.
+    pub(super) fn pattern(&self, path: &str) -> &'static str {
+        match self {
+            Self::ModelInBody if path.starts_with("/openai/") => "/openai/v1/chat/completions",
+            Self::ModelInBody => "/v1/chat/completions",
+            Self::Deployment(_) => "/openai/deployments/{deployment}/chat/completions",
+        }
+    }
+}
+
 /// A head that no well-meaning client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {

@@ -114,7 +114,8 @@ where
             }
             None => {
                 self.writer.finish(&mut self.out)?;
-                books.ended(self.writer.usage(), self.writer.ending());
+                let writer = &self.writer;
+                books.ended(writer.usage(), writer.ending(), writer.finish_reason());
                 books.settle_bedrock(Verdict::Ok);
                 Ok(false)
             }

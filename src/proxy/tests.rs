@@ -60,7 +60,17 @@ fn shared(drain: Watch) -> (Arc<Shared>, mpsc::Receiver<Booking>) {
     let (clock, _) = RuleClock::stepped();
     let bedrock = Bedrock::new(transport.clone(), keyring);
     let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-    let shared = Shared::new(snapshot, sender, metrics, clock, transport, bedrock, drain);
+    let tracer = Arc::new(Tracer::new(Arc::clone(&metrics), |_| {}));
+    let shared = Shared::new(Setup {
+        snapshot,
+        bookings: sender,
+        metrics,
+        clock,
+        transport,
+        bedrock,
+        drain,
+        tracer,
+    });
     (Arc::new(shared), receiver)
 }
 

@@ -9,6 +9,7 @@
 pub mod notices;
 
 use super::metrics::{Eligibility, FailoverOutcome, Metrics, TokenKind, verdict_labels};
+use super::trace::{SpanId, TraceId};
 use crate::outcome::{Arm, Fault, Verdict};
 use crate::rollout::Transition;
 use crate::snapshot::Hold;
@@ -50,6 +51,8 @@ pub struct Call<'a> {
     pub ending: &'a Ending,
     /// From the end of the request's head to the end of the answer.
     pub took: Duration,
+    /// Its trace and its span, if it is traced.
+    pub trace: Option<(TraceId, SpanId)>,
 }
 
 /// What one arm did for a call.
@@ -126,6 +129,9 @@ impl Call<'_> {
             Ending::OwnCap => (Some("own_cap"), None),
             Ending::UnknownReason(word) => (Some("unknown_reason"), Some(cut(word))),
         };
+        let (trace_id, span_id) = self.trace.unzip();
+        let trace_id = trace_id.map(|id| id.to_string());
+        let span_id = span_id.map(|id| id.to_string());
         tracing::info!(
             event = "call",
             request_id = cut(self.request_id),
@@ -150,6 +156,8 @@ impl Call<'_> {
             ending,
             stop_reason,
             ms = millis(self.took),
+            trace_id,
+            span_id,
         );
     }
 }

@@ -57,6 +57,9 @@ pub struct Metrics {
     rollbacks: By<Cause, IntCounter>,
     journal_healthy: IntGauge,
     journal_lost: IntCounter,
+    spans_exported: IntCounter,
+    spans_dropped: IntCounter,
+    span_exports_failed: IntCounter,
     notify_sent: IntCounter,
     notify_failures: IntCounter,
     notify_dropped: IntCounter,
@@ -111,6 +114,9 @@ impl Metrics {
             rollbacks: new.counters(&catalogue::ROLLBACKS, causes),
             journal_healthy: new.gauge(&catalogue::JOURNAL_HEALTHY),
             journal_lost: new.counter(&catalogue::JOURNAL_LOST),
+            spans_exported: new.counter(&catalogue::SPANS_EXPORTED),
+            spans_dropped: new.counter(&catalogue::SPANS_DROPPED),
+            span_exports_failed: new.counter(&catalogue::SPAN_EXPORTS_FAILED),
             notify_sent: new.counter(&catalogue::NOTIFY_SENT),
             notify_failures: new.counter(&catalogue::NOTIFY_FAILURES),
             notify_dropped: new.counter(&catalogue::NOTIFY_DROPPED),
@@ -263,6 +269,21 @@ impl Metrics {
     /// Counts lines that the journal lost.
     pub fn journal_lost(&self, lines: u64) {
         self.journal_lost.inc_by(lines);
+    }
+
+    /// Counts spans that the collector has accepted.
+    pub fn spans_exported(&self, spans: u64) {
+        self.spans_exported.inc_by(spans);
+    }
+
+    /// Counts spans that were lost.
+    pub fn spans_dropped(&self, spans: u64) {
+        self.spans_dropped.inc_by(spans);
+    }
+
+    /// Counts an export that the collector did not take.
+    pub fn span_export_failed(&self) {
+        self.span_exports_failed.inc();
     }
 
     /// Counts an event that a destination has accepted.

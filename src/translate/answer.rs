@@ -61,6 +61,7 @@ pub(super) struct Answer {
     /// Whether the app sent no cap.
     own_cap: bool,
     ending: Ending,
+    finish: Option<Finish>,
     /// Of [`Mode::JsonText`] only.
     fence: Fence,
     /// Where a leading block of thinking is left out.
@@ -104,6 +105,7 @@ impl Answer {
             mode: shape.mode,
             own_cap: shape.own_cap,
             ending: Ending::Usual,
+            finish: None,
             fence: Fence::new(),
             thinking: if shape.strip_thinking {
                 Some(Thinking::new())
@@ -132,6 +134,11 @@ impl Answer {
 
     pub(super) const fn ending(&self) -> &Ending {
         &self.ending
+    }
+
+    /// Why the answer is complete, once it is.
+    pub(super) const fn finish(&self) -> Option<Finish> {
+        self.finish
     }
 
     /// Whether the reason to stop came.
@@ -367,6 +374,7 @@ impl Answer {
             | StopReason::MalformedToolUse
             | StopReason::ContextWindowExceeded => Ending::Usual,
         };
+        self.finish = Some(finish);
         tell(Piece::Finish(finish));
         Ok(())
     }

@@ -19,7 +19,6 @@ pub struct Fold {
     /// Escaped.
     reasoning: String,
     calls: Vec<Call>,
-    finish: Option<Finish>,
 }
 
 #[derive(Debug)]
@@ -40,7 +39,6 @@ impl Fold {
             content: String::new(),
             reasoning: String::new(),
             calls: Vec::new(),
-            finish: None,
         }
     }
 
@@ -56,7 +54,6 @@ impl Fold {
             content,
             reasoning,
             calls,
-            finish,
             ..
         } = self;
         answer.push(event, identity, &mut |piece| match piece {
@@ -76,7 +73,8 @@ impl Fold {
                     call.arguments.push_str(json);
                 }
             }
-            Piece::Finish(reason) => *finish = Some(reason),
+            // The answer keeps it.
+            Piece::Finish(_) => {}
         })
     }
 
@@ -105,6 +103,11 @@ impl Fold {
         self.answer.ending()
     }
 
+    /// Why a complete answer ended, in OpenAI's word.
+    pub fn finish_reason(&self) -> Option<&'static str> {
+        self.answer.finish().map(Finish::name)
+    }
+
     /// What the call took; none before the service said it.
     pub const fn usage(&self) -> Option<Usage> {
         self.answer.usage()
@@ -116,7 +119,7 @@ impl Fold {
     ///
     /// [`Fault::Truncated`] if the answer was not complete.
     pub fn finish(self) -> Result<Vec<u8>, Fault> {
-        let finish = self.finish.ok_or(Fault::Truncated)?;
+        let finish = self.answer.finish().ok_or(Fault::Truncated)?;
         let mut out = Vec::with_capacity(self.len() + 512);
         out.extend_from_slice(b"{\"id\":");
         write_json(&self.identity.id, &mut out);

@@ -91,6 +91,11 @@ impl StreamWriter {
         self.answer.ending()
     }
 
+    /// Why a complete answer ended, in OpenAI's word.
+    pub fn finish_reason(&self) -> Option<&'static str> {
+        self.answer.finish().map(Finish::name)
+    }
+
     /// What the call took; none before the service said it.
     pub const fn usage(&self) -> Option<Usage> {
         self.answer.usage()

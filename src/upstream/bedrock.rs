@@ -67,6 +67,18 @@ impl Bedrock {
         matches!(*self.keyring.standing(), Standing::Pending)
     }
 
+    /// Where calls go: host and port; none before the first one.
+    pub(crate) fn server(&self) -> Option<(String, u16)> {
+        let endpoint = self.endpoint.load();
+        let endpoint = endpoint.as_ref()?;
+        let encrypted = endpoint.scheme == Scheme::HTTPS;
+        let port = endpoint.authority.port_u16();
+        Some((
+            endpoint.authority.host().to_owned(),
+            port.unwrap_or(if encrypted { 443 } else { 80 }),
+        ))
+    }
+
     /// Sends a Converse body and returns the events of the answer. Dropping either cancels the
     /// call. The time is the caller's to limit.
     ///

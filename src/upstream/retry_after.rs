@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// How long the answer asks not to be asked again; none if it does not say, or says so wrongly.
-pub(super) fn read(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn read(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let amazon = text(AMZ_RETRY_AFTER).and_then(|ms| ms.parse().ok());
     let amazon = amazon.map(Duration::from_millis);

@@ -50,6 +50,10 @@ pub(super) fn check(sink: &Sink, draft: &Draft) {
     if let Some((_, url)) = &draft.original {
         sink.problems(loops("original.url", url, &own));
     }
+    if let Some(traces) = &draft.traces {
+        let url = BaseUrl::parse(&traces.to_string()).ok();
+        sink.problems(url.and_then(|url| loops("traces.otlp", &url, &own)));
+    }
     if let Some(bedrock) = &draft.bedrock {
         // The endpoint was made from such a URL, so it is one.
         let endpoint = bedrock.endpoint.as_ref();

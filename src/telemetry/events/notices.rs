@@ -32,6 +32,18 @@ pub enum Notice<'a> {
         /// Why not.
         why: &'a str,
     },
+    /// The collector of traces does not take spans; said once for each cause.
+    TracesFailing {
+        /// Which one.
+        to: &'a str,
+        /// Why not.
+        why: &'a str,
+    },
+    /// It does again.
+    TracesHealed {
+        /// Which one.
+        to: &'a str,
+    },
     /// Who was told what cannot be remembered.
     OutboxFailing {
         /// What the system says.
@@ -51,6 +63,12 @@ impl Notice<'_> {
             Self::Healed { to } => tracing::info!(event = "notify_healed", to, "It is told again."),
             Self::Dropped { to, id, why } => {
                 tracing::error!(event = "notify_dropped", to, id, "{why}");
+            }
+            Self::TracesFailing { to, why } => {
+                tracing::warn!(event = "traces_failing", to, "{why}")
+            }
+            Self::TracesHealed { to } => {
+                tracing::info!(event = "traces_healed", to, "Spans are taken again.");
             }
             Self::OutboxFailing { why } => tracing::warn!(event = "outbox_failing", "{why}"),
         }

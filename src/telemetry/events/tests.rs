@@ -48,6 +48,7 @@ const CALL: Call<'static> = Call {
     }),
     ending: &Ending::Usual,
     took: Duration::from_millis(950),
+    trace: None,
 };
 
 fn count(metrics: &Metrics, series: &str) -> String {
@@ -57,6 +58,26 @@ fn count(metrics: &Metrics, series: &str) -> String {
         .find_map(|line| line.strip_prefix(series))
         .expect("a series");
     line.trim().to_owned()
+}
+
+#[test]
+fn a_traced_call_says_where_its_spans_are() {
+    let trace = crate::telemetry::trace::Trace::begin(
+        crate::config::traces::Sample::ALL,
+        &http::HeaderMap::new(),
+        "/",
+        0,
+        || 0xabc,
+    );
+    let trace = trace.map(|trace| (trace.id, trace.call));
+    let metrics = Metrics::new();
+    let lines = logged(|| {
+        Call { trace, ..CALL }.emit(&metrics);
+        CALL.emit(&metrics);
+    });
+    assert_eq!(lines[0]["trace_id"], "0000000000000abc0000000000000abc");
+    assert_eq!(lines[0]["span_id"], "0000000000000abc");
+    assert!(lines[1].get("trace_id").is_none() && lines[1].get("span_id").is_none());
 }
 
 #[test]

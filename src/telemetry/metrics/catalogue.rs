@@ -319,6 +319,26 @@ pub(super) const NOTIFY_WAITING: Spec<0> = Spec {
     help: "Events that wait to be told, over all destinations of notify.",
 };
 
+pub(super) const SPANS_EXPORTED: Spec<0> = Spec {
+    name: "crossfade_spans_exported_total",
+    labels: [],
+    help: "Spans that the collector of traces has accepted.",
+};
+
+pub(super) const SPANS_DROPPED: Spec<0> = Spec {
+    name: "crossfade_spans_dropped_total",
+    labels: [],
+    help: "Spans that were lost: the queue was full, or the collector refused them or was away for \
+           too long.",
+};
+
+pub(super) const SPAN_EXPORTS_FAILED: Spec<0> = Spec {
+    name: "crossfade_span_exports_failed_total",
+    labels: [],
+    help: "Exports of spans that the collector of traces did not take; those that a later try may \
+           cure are repeated.",
+};
+
 /// Upper bounds in seconds, from a fast first token to the longest answer that is bounded by the
 /// usual timeouts. 5 is a bound because the latency rule's default is; so its share of slow calls
 /// can be read off exactly.

@@ -1,0 +1,371 @@
+//! `traces`: where spans go.
+//!
+//! The section switches them on; without it nothing is read and nothing is sent, whatever the
+//! environment says: a header that goes to the original changes with it, and that is for the file
+//! to decide. What the section leaves out is taken from OpenTelemetry's own variables, so that a
+//! deployment that sets them for every container needs no more than `traces: on`.
+
+use super::super::address::BaseUrl;
+use super::super::defaults;
+use super::super::problems::Problem;
+use super::super::raw::{Map, Node};
+use super::super::secret::Secret;
+use super::super::section::{Mistake, Section, Sink, join, kind, quoted, report_repeated};
+use super::super::traces::{Path, Sample, Traces, header_value};
+use super::super::values;
+use super::original::expanded;
+use super::variable;
+use http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName,
+    TRANSFER_ENCODING, USER_AGENT,
+};
+use percent_encoding::percent_decode_str;
+
+/// Reads the section; none if traces are off.
+pub(super) fn read(
+    root: &mut Section<'_>,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Option<Traces> {
+    let (sink, path) = (root.sink(), root.path("traces"));
+    let map = match root.node("traces")? {
+        Node::Bool(false) => return None,
+        Node::Text(text) if text == "off" => return None,
+        Node::Bool(true) => None,
+        Node::Text(text) if text == "on" => None,
+        Node::Map(map) => Some(map),
+        node @ (Node::Nothing | Node::Number(_) | Node::Text(_) | Node::List(_) | Node::Tagged) => {
+            sink.problem(Mistake::from(SECTION).at(path, node));
+            return None;
+        }
+    };
+    let mut section = Section::of(sink, path.clone(), map);
+    let collector = collector(&mut section, env);
+    let headers = headers(&mut section, env);
+    let sample = sample(&mut section, env);
+    let resource = resource(&mut section, env);
+    section.finish();
+    if variable(env, DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        sink.warning(
+            path,
+            format!("{DISABLED} is set in the environment, so no spans are sent"),
+        );
+        return None;
+    }
+    collector.map(|(url, path)| Traces {
+        tls: url.tls,
+        authority: url.authority,
+        path,
+        headers,
+        sample,
+        resource,
+    })
+}
+
+/// Where spans go.
+fn collector(
+    section: &mut Section<'_>,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Option<(BaseUrl, Path)> {
+    if section.node("otlp").is_some() {
+        let found = section.optional("otlp", |node| {
+            let Node::Text(text) = node else {
+                return Err(Mistake::found(kind(node), OTLP));
+            };
+            place(&expanded(text, env, OTLP)?, Base::Begins)
+        });
+        if found
+            .as_ref()
+            .is_some_and(|(url, _)| url.port() == GRPC_PORT)
+        {
+            let text = "4317 is the usual port of OTLP over gRPC; crossfade sends OTLP over HTTP, \
+                        whose usual port is 4318";
+            section.sink().warning(section.path("otlp"), text);
+        }
+        return found;
+    }
+    let sink = section.sink();
+    let told = |names: [&'static str; 2]| {
+        names
+            .into_iter()
+            .find_map(|name| Some((name, variable(env, name)?)))
+    };
+    if let Some((name, protocol)) = told(PROTOCOLS)
+        && !protocol.eq_ignore_ascii_case("http/protobuf")
+    {
+        let accepted = "http/protobuf, or traces.otlp in the file with the URL of an OTLP receiver \
+                        over HTTP";
+        sink.problem(Problem::new(
+            Problem::variable(name),
+            quoted(&protocol),
+            accepted,
+        ));
+        return None;
+    }
+    let (name, url, base) = match (variable(env, WHOLE_URL), variable(env, BASE_URL)) {
+        (Some(url), _) => (WHOLE_URL, url, Base::Whole),
+        (None, Some(url)) => (BASE_URL, url, Base::Begins),
+        (None, None) => (BASE_URL, defaults::OTLP.to_owned(), Base::Begins),
+    };
+    match place(&url, base) {
+        Ok(place) => Some(place),
+        Err(mistake) => {
+            sink.problem(mistake.at(Problem::variable(name), &Node::Nothing));
+            None
+        }
+    }
+}
+
+/// What a URL says of the path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Base {
+    /// The signal's own path follows.
+    Begins,
+    /// It is all of it.
+    Whole,
+}
+
+/// Takes a collector's URL apart. What is there is not shown: its path may hold a key.
+fn place(text: &str, base: Base) -> Result<(BaseUrl, Path), Mistake> {
+    let other = |accepted: String| Mistake::found("another URL", accepted);
+    if !text.contains("://") {
+        return Err(other(OTLP.to_owned()));
+    }
+    let url = BaseUrl::parse(text).map_err(|mistake| other(mistake.accepted))?;
+    let prefix = &url.path_prefix;
+    let path = match base {
+        Base::Begins if prefix.ends_with(TRACES_PATH) => prefix.clone(),
+        Base::Begins => format!("{prefix}{TRACES_PATH}"),
+        // As it stands, with the slash at its end.
+        Base::Whole if prefix.is_empty() => "/".to_owned(),
+        Base::Whole if text.ends_with('/') => format!("{prefix}/"),
+        Base::Whole => prefix.clone(),
+    };
+    let path = path.parse().map_err(|_| other(OTLP.to_owned()))?;
+    Ok((url, Path(path)))
+}
+
+/// What goes with each export: the file's, and those of the environment that it does not replace.
+fn headers(
+    section: &mut Section<'_>,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Vec<(HeaderName, Secret)> {
+    let (sink, path) = (section.sink(), section.path("headers"));
+    let mut headers = match section.node("headers") {
+        None => Vec::new(),
+        Some(Node::Map(map)) => written_headers(sink, &path, map, env),
+        Some(node) => {
+            sink.problem(Mistake::found(kind(node), HEADERS).at(path, node));
+            Vec::new()
+        }
+    };
+    for name in HEADER_VARIABLES {
+        let Some(text) = variable(env, name) else {
+            continue;
+        };
+        match pairs(&text).and_then(|pairs| pairs.into_iter().map(header).collect()) {
+            Some(more) => add(&mut headers, more),
+            None => sink.problem(Problem::new(
+                Problem::variable(name),
+                "another text",
+                "name=value,name=value, percent-encoded",
+            )),
+        }
+    }
+    headers
+}
+
+fn written_headers(
+    sink: &Sink,
+    path: &str,
+    map: &Map,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Vec<(HeaderName, Secret)> {
+    report_repeated(sink, path, map);
+    let mut headers = Vec::new();
+    for (name, node) in map.entries.iter().take(defaults::LIST_MAX) {
+        let value = match node {
+            Node::Text(text) | Node::Number(text) => expanded(text, env, HEADER),
+            Node::Nothing | Node::Bool(_) | Node::List(_) | Node::Map(_) | Node::Tagged => {
+                Err(Mistake::found(kind(node), HEADER))
+            }
+        };
+        let read = value.and_then(|value| {
+            header((name.clone(), value)).ok_or_else(|| Mistake::found("another header", HEADER))
+        });
+        match read {
+            Ok(header) => add(&mut headers, vec![header]),
+            Err(mistake) => sink.problem(mistake.at(join(path, name), node)),
+        }
+    }
+    headers
+}
+
+/// A header that may be sent with an export; none of those that crossfade itself sends.
+fn header((name, value): (String, String)) -> Option<(HeaderName, Secret)> {
+    let name: HeaderName = name.parse().ok()?;
+    let value = Secret::new(value);
+    (!OURS.contains(&name) && header_value(&value).is_some()).then_some((name, value))
+}
+
+/// Adds what is not there yet: the first word counts.
+fn add<K: PartialEq, V>(known: &mut Vec<(K, V)>, more: Vec<(K, V)>) {
+    for (key, value) in more {
+        if known.iter().all(|(other, _)| *other != key) {
+            known.push((key, value));
+        }
+    }
+}
+
+fn sample(section: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>) -> Sample {
+    if section.node("sample").is_some() {
+        let share = section.value("sample", defaults::SAMPLE, values::percent);
+        return Sample::of_percent(share);
+    }
+    let sink = section.sink();
+    let Some(sampler) = variable(env, SAMPLER) else {
+        return Sample::ALL;
+    };
+    match sampler.to_ascii_lowercase().as_str() {
+        "parentbased_always_on" => Sample::ALL,
+        "parentbased_always_off" => Sample::NONE,
+        "parentbased_traceidratio" => match variable(env, SAMPLER_ARG) {
+            None => Sample::ALL,
+            Some(text) => {
+                let share = text.trim().parse().ok().and_then(Sample::of_ratio);
+                share.unwrap_or_else(|| {
+                    let place = Problem::variable(SAMPLER_ARG);
+                    sink.problem(Problem::new(place, quoted(&text), "a number from 0 to 1"));
+                    Sample::ALL
+                })
+            }
+        },
+        _ => {
+            let accepted = "parentbased_always_on, parentbased_always_off or \
+                            parentbased_traceidratio: a caller's own decision is always followed; \
+                            or traces.sample in the file";
+            let place = Problem::variable(SAMPLER);
+            sink.problem(Problem::new(place, quoted(&sampler), accepted));
+            Sample::ALL
+        }
+    }
+}
+
+/// Who sends the spans. What the file says comes first, then the variable for the name alone.
+fn resource(
+    section: &mut Section<'_>,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Vec<(String, String)> {
+    let name = |value: String| (SERVICE_NAME.to_owned(), value);
+    let fits = |text: &str| is_short(text);
+    let service = section.optional("service", values::text(ATTRIBUTE, fits));
+    let mut resource: Vec<_> = service.map(name).into_iter().collect();
+    let (sink, path) = (section.sink(), section.path("attributes"));
+    match section.node("attributes") {
+        None => {}
+        Some(Node::Map(map)) => {
+            report_repeated(sink, &path, map);
+            for (key, node) in map.entries.iter().take(defaults::LIST_MAX) {
+                match values::text(ATTRIBUTE, fits)(node) {
+                    Ok(value) if is_short(key) => add(&mut resource, vec![(key.clone(), value)]),
+                    Ok(_) => sink.problem(Problem::new(path.as_str(), quoted(key), ATTRIBUTE)),
+                    Err(mistake) => sink.problem(mistake.at(join(&path, key), node)),
+                }
+            }
+        }
+        Some(node) => sink.problem(Mistake::found(kind(node), ATTRIBUTES).at(path, node)),
+    }
+    add(
+        &mut resource,
+        variable(env, SERVICE).map(name).into_iter().collect(),
+    );
+    if let Some(text) = variable(env, RESOURCE) {
+        match pairs(&text) {
+            Some(more) => add(&mut resource, more),
+            None => sink.problem(Problem::new(
+                Problem::variable(RESOURCE),
+                quoted(&text),
+                "name=value,name=value, percent-encoded",
+            )),
+        }
+    }
+    add(&mut resource, vec![name(defaults::SERVICE.to_owned())]);
+    resource
+}
+
+/// `name=value,name=value`, percent-encoded.
+fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let entries = text
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty());
+    entries
+        .take(defaults::LIST_MAX)
+        .map(|entry| {
+            let (name, value) = entry.split_once('=')?;
+            let decoded = |text: &str| {
+                let text = percent_decode_str(text.trim()).decode_utf8().ok()?;
+                Some(text.into_owned())
+            };
+            Some((decoded(name)?, decoded(value)?)).filter(|(name, _)| !name.is_empty())
+        })
+        .collect()
+}
+
+fn is_short(text: &str) -> bool {
+    (1..=ATTRIBUTE_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+const SECTION: &str = "on, off, or keys such as { otlp: http://127.0.0.1:4318, sample: 10% }";
+
+const OTLP: &str = "the URL of an OTLP receiver over HTTP, such as http://127.0.0.1:4318; \
+                    /v1/traces is added unless it is there";
+
+const HEADERS: &str = "names and values, such as { authorization: ${COLLECTOR_KEY} }";
+
+const HEADER: &str = "the name of a header that crossfade does not send itself, and its value, or \
+                      ${NAME} of an environment variable that holds it";
+
+const ATTRIBUTES: &str = "names and values, such as { deployment.environment.name: staging }";
+
+const ATTRIBUTE: &str = "text of 1 to 256 bytes";
+
+const ATTRIBUTE_BYTES_MAX: usize = 256;
+
+/// What OTLP over HTTP adds for traces.
+const TRACES_PATH: &str = "/v1/traces";
+
+const GRPC_PORT: u16 = 4317;
+
+const SERVICE_NAME: &str = "service.name";
+
+/// The variables of the OpenTelemetry specification that are honoured, in its own order of
+/// precedence.
+const WHOLE_URL: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+const BASE_URL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const PROTOCOLS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+];
+const HEADER_VARIABLES: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+];
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+const SERVICE: &str = "OTEL_SERVICE_NAME";
+const RESOURCE: &str = "OTEL_RESOURCE_ATTRIBUTES";
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+
+/// Sent by crossfade, or not to be chosen.
+const OURS: [HeaderName; 7] = [
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    HOST,
+    TRANSFER_ENCODING,
+    USER_AGENT,
+];
+
+#[cfg(test)]
+mod tests;
