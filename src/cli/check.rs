@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::config::Dialect;
 use crate::config::Mapping;
 use crate::config::problems::Problems;
+use crate::config::traces::Traces;
 use crate::rollout::Advance;
 use crate::rollout::plan::Fast;
 use crate::rollout::plan::Relative;
@@ -141,6 +142,7 @@ fn valid_text(file: &Path, config: &Config) -> String {
             ),
         )
     }));
+    rows.extend(config.traces.iter().map(|to| ("traces", traces(to))));
     rows.push(("state", config.state.display().to_string()));
     rows.extend(
         config
@@ -289,6 +291,13 @@ fn time(ms: u64) -> String {
     format_duration(Duration::from_millis(ms)).to_string()
 }
 
+fn traces(to: &Traces) -> String {
+    format!(
+        "go to {to}: what callers sample, and {} of the other calls",
+        to.sample
+    )
+}
+
 fn effect(config: &Config) -> Value {
     let rollout = &config.rollout;
     let models: serde_json::Map<String, Value> = config
@@ -328,6 +337,10 @@ fn effect(config: &Config) -> Value {
         "endpoint": config.bedrock.endpoint.as_ref().map(http::Uri::to_string),
         "models": models,
         "rules": rules,
+        "traces": config.traces.as_ref().map(|to| json!({
+            "to": to.to_string(),
+            "sample": to.sample.to_string(),
+        })),
         "state": config.state.display().to_string(),
     })
 }

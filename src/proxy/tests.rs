@@ -379,3 +379,29 @@ async fn with_no_room_for_the_bookings_a_call_stays() {
     let mut books = Books::open(&shared, "req_test".into(), Attempt(1));
     assert!(books.open_bedrock("m", 0, 100).is_none());
 }
+
+#[tokio::test]
+async fn a_call_that_is_not_traced_allocates_nothing_for_it() {
+    let drain = crate::drain::Drain::default();
+    let (shared, _bookings) = shared(drain.watch());
+    let off = shared.snapshot.load_full();
+    let mut on = Snapshot::clone(&off);
+    let traces = format!("{CONFIG}traces: on\n");
+    on.config = Arc::new(load(&traces, &|_| None).expect("a valid configuration"));
+    for (snapshot, flags, is_traced) in
+        [(&*off, "01", false), (&on, "00", false), (&on, "01", true)]
+    {
+        let id = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
+        let head = Request::post("/v1/chat/completions")
+            .header("traceparent", format!("00-{id}-{flags}"))
+            .body(());
+        let (head, ()) = head.expect("a request").into_parts();
+        let mut books = Books::open(&shared, "req_test".into(), Attempt(1));
+        let counted = allocation_counter::measure(|| {
+            books.trace(snapshot, &head, "/v1/chat/completions", draw);
+            books.split_by(snapshot);
+            books.answer_id("chatcmpl-1");
+        });
+        assert_eq!(counted.count_total > 0, is_traced, "{counted:?}");
+    }
+}

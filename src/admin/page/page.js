@@ -41,6 +41,7 @@
       if (problem) lines.push(`${name}: ${problem}`);
     }
     for (const each of status.notify) if (each.problem) lines.push(`${each.to} is not told: ${each.problem}`);
+    if (status.traces?.problem) lines.push(`${status.traces.to} does not take spans: ${status.traces.problem}`);
     if (status.config.problems.length) lines.push("rollout.yaml is refused; what is in force is the last good one.");
     if (status.breaker.state !== "closed") lines.push(`The local breaker is ${status.breaker.state.replace("_", " ")}: this process keeps from Bedrock for a while.`);
     fill("advice", lines.map((line) => make("p", "", line)));

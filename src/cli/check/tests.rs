@@ -18,6 +18,22 @@ fn read(text: &str, percent: Option<&str>) -> Result<Config, Problems> {
 }
 
 #[test]
+fn where_traces_go_is_shown_without_their_keys() {
+    let more = "traces: { otlp: 'https://c/canary', sample: 10%, headers: { x: canary } }\n";
+    let on = read(&format!("{VALID}{more}"), None);
+    let text = render(Path::new("rollout.yaml"), &on, Format::Text);
+    let line = "\n  traces    go to https://c: what callers sample, and 10 % of the other calls\n";
+    assert!(text.contains(line), "{text}");
+    let json = render(Path::new("rollout.yaml"), &on, Format::Json);
+    let value: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(
+        value["effect"]["traces"],
+        json!({"to": "https://c", "sample": "10 %"})
+    );
+    assert!(!text.contains("canary") && !json.contains("canary"));
+}
+
+#[test]
 fn a_valid_file_is_shown_by_its_effect() {
     let text = render(Path::new("rollout.yaml"), &read(VALID, None), Format::Text);
     let lines: Vec<&str> = text.lines().collect();
