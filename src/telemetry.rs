@@ -1,4 +1,5 @@
-//! What crossfade says of itself: logs to stderr, metrics to whoever asks.
+//! What crossfade says of itself: logs to stderr, metrics to whoever asks, and of sampled calls what
+//! their spans are made of ([`trace`]).
 //!
 //! Modules report through the typed events of [`events`], each of which writes its log line and
 //! counts its metric in one place; so logs and metrics cannot disagree. No event has a field for a

@@ -68,8 +68,7 @@ async fn metric(world: &World, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn off_means_that_nothing_changes_and_nothing_is_sent() {
-    let collector = Collector::start().await;
+async fn off_means_that_nothing_changes() {
     let world = World::at(100).await;
     // What cannot be read, twice, in odd case: it is none of ours.
     let headers = [
@@ -81,10 +80,7 @@ async fn off_means_that_nothing_changes_and_nothing_is_sent() {
     assert_eq!(world.send(request).await.arm(), "original");
     assert_eq!(seen(&world, "traceparent"), [CALLER, "junk"]);
     assert_eq!(seen(&world, "tracestate"), ["a=1,,b"]);
-    world.chat(json!({})).await;
     assert_eq!(world.status().await["traces"], Value::Null);
-    world.take_and_drain().await;
-    assert_eq!(collector.exports().len(), 0);
 }
 
 #[tokio::test]
@@ -167,6 +163,11 @@ async fn the_original_is_told_the_span_that_asks_it() {
     assert_eq!(said(client, "gen_ai.provider.name"), "openai");
     assert_eq!(said(client, "gen_ai.request.stream"), "true");
     assert_eq!(said(client, "http.response.status_code"), "200");
+    assert_eq!(
+        said(client, "gen_ai.request.model"),
+        "",
+        "its body was not read"
+    );
     assert_eq!(said(server, "crossfade.eligibility"), "unread");
     assert_eq!(said(server, "crossfade.arm"), "original");
     assert!(within(client, server));

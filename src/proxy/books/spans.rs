@@ -95,7 +95,8 @@ impl Books {
                 after: after(of.dispatched),
                 part,
                 model: self.model.clone(),
-                streamed: of.streamed,
+                // It was asked for one, whatever came of it.
+                streamed: of.streamed || self.stream,
                 status: of.status.filter(|_| reached),
                 server: record.original_server.take(),
             });

@@ -68,7 +68,7 @@ pub struct Asked {
     pub part: Part,
     /// What the arm was asked for; empty if that is not known.
     pub model: String,
-    /// Whether its answer was a stream.
+    /// Whether it was asked for a stream.
     pub streamed: bool,
     /// The status of its answer, where that is known.
     pub status: Option<u16>,
