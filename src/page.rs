@@ -5,7 +5,7 @@
 //! and styles that it was made with, by their hashes, and no connection at all; so text that comes
 //! from outside (a request id, an operator's reason) can do nothing even where it were not escaped.
 //! Charts are drawn by uPlot, compiled in from `page/uplot` (npm package `uplot` 1.6.32, MIT
-//! licence beside it).
+//! licence beside it); what is drawn, and when anew, is the same for every page: `page/charts.js`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +15,9 @@ use std::fmt;
 
 /// The chart library's script; it defines `uPlot`.
 pub(crate) const UPLOT_JS: &str = include_str!("page/uplot/uPlot.iife.min.js");
+
+/// How a page has its charts drawn; it defines `charts` and needs `uPlot`.
+pub(crate) const CHARTS_JS: &str = include_str!("page/charts.js");
 
 /// The chart library's style.
 pub(crate) const UPLOT_CSS: &str = include_str!("page/uplot/uPlot.min.css");
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_chart_library_can_be_put_into_a_page() {
-        for text in [UPLOT_JS, UPLOT_CSS, STYLE] {
+        for text in [UPLOT_JS, UPLOT_CSS, STYLE, CHARTS_JS] {
             assert!(!text.contains("</"), "it would end its element");
             assert!(!text.contains("http-equiv"));
         }

@@ -8,14 +8,14 @@ use super::outcome::{Days, Source, Span, app_rows};
 use super::play::Play;
 use super::series::{Series, Step, Tally};
 use super::study::{Findings, Study};
-use crate::page::{Escaped, Page, STYLE, UPLOT_CSS, UPLOT_JS};
+use crate::page::{CHARTS_JS, Escaped, Page, STYLE, UPLOT_CSS, UPLOT_JS};
 use crate::rollout::RuleName;
 use crate::rollout::plan::Rules;
 use crate::split::Percent;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// Draws the charts from the data in the page.
+/// Has the charts drawn from the data in the page.
 const SCRIPT: &str = include_str!("picture.js");
 
 /// The page of a trace.
@@ -27,8 +27,14 @@ pub(crate) fn trace_page(source: &Source, play: &Play) -> String {
         Span(play.now_ms().saturating_sub(source.first_ms)),
         source.config
     );
-    let (rolled_back, delay) = trip_cards(source, play);
-    page(title, &about, &[rolled_back, delay], source, play)
+    page(
+        title,
+        &about,
+        &verdict(source, play),
+        &[card(play)],
+        source,
+        play,
+    )
 }
 
 /// The page of made-up traffic.
@@ -42,7 +48,9 @@ pub(crate) fn study_page(source: &Source, study: &Study, findings: &Findings) ->
         study.seed
     );
     let mut cards = Vec::new();
+    let mut said = Vec::new();
     if let Some(quiet) = &findings.quiet {
+        said.push(format!("{:.2} false trips a day", quiet.false_per_day()));
         cards.push(Card {
             value: format!("{:.2} a day", quiet.false_per_day()),
             what: format!("false trips, in {} without an incident", Days(quiet.days)),
@@ -52,6 +60,7 @@ pub(crate) fn study_page(source: &Source, study: &Study, findings: &Findings) ->
     if let Some(incidents) = &findings.incidents {
         let found = incidents.delays_ms.len();
         let all = usize::try_from(incidents.runs).unwrap_or(usize::MAX);
+        said.push(format!("{found} of {all} incidents found"));
         cards.push(Card {
             value: format!("{found} of {all}"),
             what: "incidents found".to_owned(),
@@ -65,11 +74,28 @@ pub(crate) fn study_page(source: &Source, study: &Study, findings: &Findings) ->
                 tone: "",
             });
         }
-    } else {
-        let (rolled_back, _) = trip_cards(source, &findings.sample);
-        cards.push(rolled_back);
     }
-    page("made-up traffic", &about, &cards, source, &findings.sample)
+    let verdict = match (said.is_empty(), cards.iter().any(|card| card.tone == "bad")) {
+        (true, _) => verdict(source, &findings.sample),
+        (false, bad) => Verdict {
+            said: said.join(", "),
+            tone: if bad { "bad" } else { "good" },
+        },
+    };
+    page(
+        "made-up traffic",
+        &about,
+        &verdict,
+        &cards,
+        source,
+        &findings.sample,
+    )
+}
+
+/// What came of it, in one line.
+struct Verdict {
+    said: String,
+    tone: &'static str,
 }
 
 /// One number that matters.
@@ -79,31 +105,36 @@ struct Card {
     tone: &'static str,
 }
 
-fn trip_cards(source: &Source, play: &Play) -> (Card, Card) {
-    let Some((change, trip)) = play.trip() else {
-        let none = Card {
-            value: "Not rolled back".to_owned(),
-            what: "no rule tripped".to_owned(),
+fn verdict(source: &Source, play: &Play) -> Verdict {
+    match play.trip() {
+        Some((change, trip)) => {
+            let at = Span(change.at_ms.saturating_sub(source.first_ms));
+            let rule = trip.rollback.rule.name();
+            Verdict {
+                said: format!("Rolled back at {at} by the rule {rule}"),
+                tone: "bad",
+            }
+        }
+        None => Verdict {
+            said: "Not rolled back: no rule tripped".to_owned(),
             tone: "good",
-        };
-        let breached = Card {
+        },
+    }
+}
+
+/// How long it took, or how near it was.
+fn card(play: &Play) -> Card {
+    let Some((change, trip)) = play.trip() else {
+        return Card {
             value: play.clocks().len().to_string(),
             what: "times that a breach clock started".to_owned(),
             tone: "",
         };
-        return (none, breached);
-    };
-    let at = Span(change.at_ms.saturating_sub(source.first_ms));
-    let rule = trip.rollback.rule.name();
-    let rolled_back = Card {
-        value: format!("Rolled back at {at}"),
-        what: format!("by the rule {rule}"),
-        tone: "bad",
     };
     let delay = trip
         .onset_ms
         .map(|onset| change.at_ms.saturating_sub(onset));
-    let delay = Card {
+    Card {
         value: delay.map_or_else(|| "–".to_owned(), |ms| Span(ms).to_string()),
         what: format!(
             "detection delay; {} {} calls on Bedrock since",
@@ -111,16 +142,25 @@ fn trip_cards(source: &Source, play: &Play) -> (Card, Card) {
             trip.kind()
         ),
         tone: "",
-    };
-    (rolled_back, delay)
+    }
 }
 
-fn page(title: &str, about: &str, cards: &[Card], source: &Source, play: &Play) -> String {
+/// The page, with the verdict on top.
+fn page(
+    title: &str,
+    about: &str,
+    verdict: &Verdict,
+    cards: &[Card],
+    source: &Source,
+    play: &Play,
+) -> String {
     let mut body = String::new();
     // Writing to a string does not fail.
     let _ = write!(
         body,
-        "<h1>{}</h1>\n<p class=\"quiet\">crossfade simulate: {}</p>\n",
+        "<main>\n<h1 class=\"{}\">{}</h1>\n<p class=\"quiet\">crossfade simulate, {}: {}</p>\n",
+        verdict.tone,
+        Escaped(&verdict.said),
         Escaped(title),
         Escaped(about)
     );
@@ -145,12 +185,12 @@ fn page(title: &str, about: &str, cards: &[Card], source: &Source, play: &Play) 
             "<tr><td class=\"number\">{calls}</td><td>{what}</td></tr>"
         );
     }
-    body.push_str("</table>\n");
+    body.push_str("</table>\n</main>\n");
     Page {
         title: &format!("{title} · crossfade simulate"),
         body: &body,
         styles: &[UPLOT_CSS, STYLE],
-        scripts: &[UPLOT_JS, SCRIPT],
+        scripts: &[UPLOT_JS, CHARTS_JS, SCRIPT],
         data: &data(source, play),
     }
     .to_string()
@@ -186,7 +226,7 @@ fn happened(body: &mut String, source: &Source, play: &Play) {
             "<tr><td class=\"number\">{}</td><td class=\"{}\">{}</td></tr>",
             Span(at_ms.saturating_sub(source.first_ms)),
             if bad { "bad" } else { "" },
-            Escaped(sentence)
+            Escaped(&sentence.replace("->", "→"))
         );
     }
     body.push_str("</table>\n");
@@ -223,6 +263,11 @@ fn data(source: &Source, play: &Play) -> Value {
         it.bedrock.first_token_s(0.5)
     });
     typical["dashed"] = json!(true);
+    // It lies under Bedrock's, so that both are seen where they are equal.
+    let wide = |mut line: Value| {
+        line["wide"] = json!(true);
+        line
+    };
     let clocks = play.clocks();
     let clock_lines: Vec<_> = clock_rules(rules)
         .into_iter()
@@ -236,21 +281,21 @@ fn data(source: &Source, play: &Play) -> Value {
         .collect();
     let mut charts = vec![
         json!({
-            "title": "Share of the calls that may go to Bedrock", "unit": "%", "limits": [],
-            "series": [share],
+            "title": "Share of the calls that may go to Bedrock", "unit": " %", "limits": [],
+            "lines": [share],
         }),
         json!({
-            "title": "Calls that fail, in the last minute", "unit": "%", "limits": error_limits(rules),
-            "series": [
-                line("original", "--original", &|it| it.original.error_percent()),
+            "title": "Calls that fail, in the last minute", "unit": " %", "limits": error_limits(rules),
+            "lines": [
+                wide(line("original", "--original", &|it| it.original.error_percent())),
                 line("Bedrock", "--bedrock", &|it| it.bedrock.error_percent()),
             ],
         }),
         json!({
-            "title": "Time to the first token: 95 % of the calls within, in the last minute", "unit": "s",
+            "title": "Time to the first token: 95 % of the calls within, in the last minute", "unit": " s",
             "limits": latency_limits(rules),
-            "series": [
-                line("original", "--original", &|it| it.original.first_token_s(0.95)),
+            "lines": [
+                wide(line("original", "--original", &|it| it.original.first_token_s(0.95))),
                 typical,
                 line("Bedrock", "--bedrock", &|it| it.bedrock.first_token_s(0.95)),
             ],
@@ -258,14 +303,14 @@ fn data(source: &Source, play: &Play) -> Value {
     ];
     if !clock_lines.is_empty() {
         charts.push(json!({
-            "title": "Breach clocks, of the time that trips", "unit": "%",
-            "limits": [{ "at": 100.0, "label": "trips" }], "series": clock_lines,
+            "title": "Breach clocks, of the time that trips", "unit": " %",
+            "limits": [{ "at": 100.0, "label": "trips" }], "lines": clock_lines,
         }));
     }
     charts.push(json!({
-        "title": "Judged calls a second", "unit": "", "limits": [],
-        "series": [
-            per_second("original", "--original", &|it| &it.original),
+        "title": "Judged calls a second", "unit": "/s", "limits": [],
+        "lines": [
+            wide(per_second("original", "--original", &|it| &it.original)),
             per_second("Bedrock", "--bedrock", &|it| &it.bedrock),
         ],
     }));

@@ -337,8 +337,8 @@ fn the_page_needs_nothing_else_and_its_policy_admits_only_its_own() {
     let points = data["times"].as_array().expect("times").len();
     assert!((360..=362).contains(&points), "{points}");
     for chart in charts {
-        for series in chart["series"].as_array().expect("series") {
-            assert_eq!(series["values"].as_array().expect("values").len(), points);
+        for line in chart["lines"].as_array().expect("lines") {
+            assert_eq!(line["values"].as_array().expect("values").len(), points);
         }
     }
     assert_eq!(charts[1]["limits"].as_array().expect("limits").len(), 3);
