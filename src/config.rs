@@ -30,6 +30,7 @@ mod section;
 pub mod traces;
 mod values;
 pub mod watch;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;

@@ -9,15 +9,18 @@ use super::Desk;
 use super::pulse::Point;
 use super::status::Status;
 use crate::clock::{io_now, unix_ms};
+use crate::config::{Config, words};
 use crate::drain::Phase;
 use crate::rollout::Advance;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Hold, Snapshot};
 use crate::split::Percent;
+use crate::translate::Reason;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use http_body_util::combinators::BoxBody;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +34,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a stream lasts; less than a connection may live, so that it ends in order.
 const STREAM: Duration = Duration::from_secs(240);
+
+/// The most rows that a configuration is told in; there may be a thousand mappings.
+const ROWS_MAX: usize = 60;
 
 /// How soon the page asks again, in milliseconds.
 const AGAIN: &str = "retry: 1000\n\n";
@@ -47,6 +53,12 @@ pub(super) struct Live {
     latency_limit_ms: Option<u64>,
     /// For which percentile.
     latency_percentile: Option<&'static str>,
+    /// What each hold means and what ends it.
+    holds: Vec<&'static str>,
+    /// What failure rate the present traffic can reveal, in words.
+    detectable: Option<String>,
+    /// What the reasons mean for which calls stayed.
+    reasons: BTreeMap<&'static str, &'static str>,
     /// The newest point of the charts.
     point: Option<Point>,
 }
@@ -55,8 +67,16 @@ impl Live {
     pub(super) fn new(desk: &Desk, snapshot: &Arc<Snapshot>) -> Self {
         let config = &snapshot.config;
         let latency = config.rules.latency.as_ref();
+        let status = status(desk, snapshot);
+        let stays = &status.migratable.stays;
+        let reasons = Reason::ALL
+            .iter()
+            .filter(|reason| stays.contains_key(reason.name()));
         Self {
-            status: status(desk, snapshot),
+            holds: status.holds.iter().map(Hold::sentence).collect(),
+            detectable: status.detectable.as_ref().map(ToString::to_string),
+            reasons: reasons.map(|it| (it.name(), it.meaning())).collect(),
+            status,
             stages: config.rollout.stages.clone(),
             automatic: match &config.rollout.advance {
                 Advance::Auto(_) => true,
@@ -65,6 +85,32 @@ impl Live {
             latency_limit_ms: latency.map(|rule| rule.above_ms),
             latency_percentile: latency.map(|rule| rule.percentile.name()),
             point: desk.pulse.last(),
+        }
+    }
+}
+
+/// A configuration in words. It is told apart from the rest, because it may be long and seldom
+/// changes.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct InForce {
+    /// The share, the providers, the models and how callers are chosen, each with its key.
+    rows: Vec<(&'static str, String)>,
+    /// Mappings that find no room in `rows`.
+    more: usize,
+    /// When each rule trips; none: it is off.
+    rules: BTreeMap<&'static str, Option<String>>,
+}
+
+impl InForce {
+    pub(super) fn new(config: &Config) -> Self {
+        let mut rows = vec![("share", words::share(config))];
+        rows.extend(words::routes(config));
+        let more = rows.len().saturating_sub(ROWS_MAX);
+        rows.truncate(ROWS_MAX);
+        Self {
+            rows,
+            more,
+            rules: words::rules(&config.rules).into_iter().collect(),
         }
     }
 }
@@ -89,11 +135,17 @@ async fn tell(desk: Arc<Desk>, mut to: Sender<Bytes, Infallible>, _place: OwnedS
     let end = io_now() + STREAM;
     let history = event("history", &desk.pulse.points());
     let mut next = format!("{AGAIN}{history}");
+    let mut told: Option<Arc<Config>> = None;
     loop {
         let last = desk.drain.phase() > Phase::Serving || io_now() >= end;
         // Marked before it is read: what is published after that is told next time.
         changes.mark_unchanged();
-        next.push_str(&event("status", &Live::new(&desk, &desk.handle.snapshot())));
+        let snapshot = desk.handle.snapshot();
+        if told.is_none_or(|told| !Arc::ptr_eq(&told, &snapshot.config)) {
+            next.push_str(&event("config", &InForce::new(&snapshot.config)));
+        }
+        told = Some(Arc::clone(&snapshot.config));
+        next.push_str(&event("status", &Live::new(&desk, &snapshot)));
         if to
             .send_data(Bytes::from(std::mem::take(&mut next)))
             .await

@@ -2,29 +2,43 @@
 //!
 //! The server fills in the verdict, the status as text and the first state as data; so it can be
 //! read without scripts, and shows something before the first event. The script then keeps it up
-//! to date. Files are `page/page.{html,css,js}`; charts and colours are those of every page.
+//! to date: `page/words.js` says it in words, `page/ask.js` asks for a reason before a change,
+//! `page/page.js` follows the events. Charts and colours are those of every page.
 
 use super::guard::Changes;
-use super::live::Live;
-use super::pulse::{POINTS_MAX, Point};
+use super::live::{InForce, Live};
+use super::pulse::Point;
 use super::text;
-use crate::page::{Escaped, STYLE, UPLOT_CSS, UPLOT_JS, UPLOT_LICENSE, policy};
-use serde_json::json;
+use crate::page::{CHARTS_JS, Escaped, STYLE, UPLOT_CSS, UPLOT_JS, UPLOT_LICENSE, policy};
+use serde::Serialize;
 use std::fmt::Write as _;
 
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLES: [&str; 3] = [UPLOT_CSS, STYLE, include_str!("page/page.css")];
-const SCRIPTS: [&str; 2] = [UPLOT_JS, include_str!("page/page.js")];
+const SCRIPTS: [&str; 5] = [
+    UPLOT_JS,
+    CHARTS_JS,
+    include_str!("page/words.js"),
+    include_str!("page/ask.js"),
+    include_str!("page/page.js"),
+];
+
+/// What the page begins with.
+#[derive(Debug, Serialize)]
+pub(super) struct Start {
+    pub(super) live: Live,
+    pub(super) config: InForce,
+    pub(super) history: Vec<Point>,
+    /// The most points that the page keeps.
+    pub(super) points_max: usize,
+    pub(super) changes: Changes,
+}
 
 /// The page and the content security policy under which it works.
-pub(super) fn render(live: &Live, history: &[Point], changes: Changes) -> (String, String) {
-    let data = json!({
-        "live": live,
-        "history": history,
-        "points_max": POINTS_MAX,
-        "changes": changes,
-    });
-    let status = &live.status;
+pub(super) fn render(start: &Start) -> (String, String) {
+    let status = &start.live.status;
+    // Only a map with keys that are no text cannot be encoded, and there is none.
+    let data = serde_json::to_string(start).unwrap_or_default();
     let html = filled(|name| match name {
         "title" => format!("{} % · crossfade", status.percent),
         "verdict" => Escaped(&status.verdict).to_string(),
@@ -33,7 +47,7 @@ pub(super) fn render(live: &Live, history: &[Point], changes: Changes) -> (Strin
         "styles" => elements("style", &STYLES),
         "scripts" => elements("script", &SCRIPTS),
         // Nothing in a string can then end the element.
-        "data" => data.to_string().replace('<', "\\u003c"),
+        "data" => data.replace('<', "\\u003c"),
         other => format!("{{{{{other}}}}}"),
     });
     let policy = format!(

@@ -2,11 +2,13 @@
 
 use super::Desk;
 use super::guard::{self, Denied};
-use super::live::{self, Live};
-use super::page;
+use super::live::{self, InForce, Live};
+use super::page::{self, Start};
+use super::pulse::POINTS_MAX;
 use super::text;
 use crate::controller::{Command, Refusal, Verb};
 use crate::drain::Phase;
+use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
@@ -93,7 +95,7 @@ pub(super) async fn answer(request: Request<Incoming>, desk: &Arc<Desk>) -> Answ
         {
             wrong_method("GET, HEAD")
         }
-        Place::Page => html(&Live::new(desk, &snapshot), desk),
+        Place::Page => html(desk, &snapshot),
         Place::Events => events(desk),
         Place::Metrics => metrics(desk),
         Place::Alive => plain(StatusCode::OK, TEXT, "ok\n"),
@@ -191,10 +193,15 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
 }
 
 /// The page, under the policy that admits its own styles and scripts and nothing else.
-fn html(live: &Live, desk: &Desk) -> Answer {
-    let config = &desk.handle.snapshot().config;
-    let changes = guard::Changes::over(desk.address, config.admin_token.as_ref());
-    let (html, policy) = page::render(live, &desk.pulse.points(), changes);
+fn html(desk: &Desk, snapshot: &Arc<Snapshot>) -> Answer {
+    let config = &snapshot.config;
+    let (html, policy) = page::render(&Start {
+        live: Live::new(desk, snapshot),
+        config: InForce::new(config),
+        history: desk.pulse.points(),
+        points_max: POINTS_MAX,
+        changes: guard::Changes::over(desk.address, config.admin_token.as_ref()),
+    });
     let mut answer = plain(StatusCode::OK, HTML, html);
     // Hashes and words: nothing in it is no header value.
     if let Ok(policy) = HeaderValue::try_from(policy) {

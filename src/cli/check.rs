@@ -5,20 +5,14 @@
 
 use super::live;
 use crate::config::Config;
-use crate::config::Dialect;
-use crate::config::Mapping;
 use crate::config::problems::Problems;
 use crate::config::traces::Traces;
+use crate::config::words;
 use crate::rollout::Advance;
-use crate::rollout::plan::Fast;
-use crate::rollout::plan::Relative;
-use crate::rollout::plan::Rules;
-use humantime::format_duration;
 use serde_json::Value;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
-use std::time::Duration;
 
 /// Whom the result is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,21 +113,12 @@ fn refused_text(file: &Path, problems: &Problems) -> String {
 
 fn valid_text(file: &Path, config: &Config) -> String {
     let mut rows = vec![
-        ("share", share(config)),
+        ("share", words::share(config)),
         ("listen", config.listen.to_string()),
         ("admin", config.admin.to_string()),
-        ("original", original(config)),
-        ("bedrock", bedrock(config)),
     ];
-    rows.extend(
-        config
-            .bedrock
-            .models
-            .iter()
-            .map(|(name, to)| ("model", mapping(name, to))),
-    );
-    rows.push(("sticky", sticky(config)));
-    rows.extend(rules(&config.rules).into_iter().map(|(name, rule)| {
+    rows.extend(words::routes(config));
+    rows.extend(words::rules(&config.rules).into_iter().map(|(name, rule)| {
         (
             "rule",
             rule.map_or_else(
@@ -160,137 +145,6 @@ fn valid_text(file: &Path, config: &Config) -> String {
     )
 }
 
-/// The first thing that an operator wants to know.
-fn share(config: &Config) -> String {
-    let rollout = &config.rollout;
-    let why = match (
-        rollout.switches.force_original,
-        rollout.switches.use_aws_percent,
-    ) {
-        (true, _) => ", because FORCE_OPENAI_PROVIDER is set".to_owned(),
-        (false, Some(second)) if second < rollout.percent => {
-            format!(
-                ", because USE_AWS_PERCENT is below rollout.percent ({} %)",
-                rollout.percent
-            )
-        }
-        (false, Some(_) | None) => String::new(),
-    };
-    let share = rollout.ceiling();
-    match rollout.advance {
-        Advance::Manual => {
-            format!("{share} % of the eligible calls go to Bedrock unless a rollback holds{why}")
-        }
-        Advance::Auto(_) => format!(
-            "the eligible calls go to Bedrock stage by stage, up to {share} %, unless a rollback \
-             holds{why}"
-        ),
-    }
-}
-
-fn original(config: &Config) -> String {
-    let original = &config.original;
-    let dialect = match original.dialect {
-        Dialect::OpenAi => "OpenAI",
-        Dialect::Azure => "Azure OpenAI",
-    };
-    let key = if original.api_key.is_some() {
-        "a key of crossfade's own"
-    } else {
-        "the app's key"
-    };
-    format!("{}, {dialect}, with {key}", original_url(config))
-}
-
-fn original_url(config: &Config) -> String {
-    let original = &config.original;
-    let scheme = if original.tls { "https" } else { "http" };
-    format!("{scheme}://{}{}", original.authority, original.path_prefix)
-}
-
-fn bedrock(config: &Config) -> String {
-    match &config.bedrock.endpoint {
-        Some(endpoint) => format!("{} at {endpoint}", config.bedrock.region),
-        None => config.bedrock.region.clone(),
-    }
-}
-
-fn mapping(name: &str, to: &Mapping) -> String {
-    let target = &to.target;
-    let (id, family) = (&target.model_id, target.family.name());
-    format!(
-        "{name} → {id} ({family}, at most {} tokens by default)",
-        target.max_tokens
-    )
-}
-
-fn sticky(config: &Config) -> String {
-    let rollout = &config.rollout;
-    let (key, salt) = (&rollout.sticky, &rollout.salt);
-    format!("{key}, salt {salt:?}, attempt {}", rollout.attempt)
-}
-
-/// Each rule in words; none: switched off.
-fn rules(rules: &Rules) -> [(&'static str, Option<String>); 8] {
-    let fast = |rule: Fast| {
-        format!(
-            "more than {} % of the calls fail over {}",
-            rule.above,
-            time(rule.over_ms)
-        )
-    };
-    let errors = rules.errors.map(|rule| {
-        format!(
-            "more than {} % of the calls fail for {}",
-            rule.above,
-            time(rule.for_ms)
-        )
-    });
-    let latency = rules.latency.map(|rule| {
-        let (name, measure) = (rule.percentile.name(), rule.measure.name());
-        format!(
-            "{name} of {measure} is above {} for {}",
-            time(rule.above_ms),
-            time(rule.for_ms)
-        )
-    });
-    let relative = |rule: Relative, kinds: &str| {
-        let Relative { odds, action } = rule;
-        let action = action.name();
-        format!("more {kinds} than the original, at odds above {odds}:1 ({action})")
-    };
-    let abandoned = rules.abandoned.map(|rule| {
-        let times = rule.times;
-        format!("callers leave more than {times} times as many calls as the original's (hold)")
-    });
-    let breaker = rules.breaker.map(|rule| {
-        let rule = fast(rule);
-        format!("{rule}: this process pauses, nothing is rolled back")
-    });
-    [
-        ("errors", errors),
-        ("latency", latency),
-        ("severe", rules.severe.map(fast)),
-        ("outage", rules.outage.map(fast)),
-        (
-            "relative",
-            rules
-                .relative
-                .map(|rule| relative(rule, "failures, slow calls or truncated answers")),
-        ),
-        (
-            "rejected",
-            rules.rejected.map(|rule| relative(rule, "refusals")),
-        ),
-        ("abandoned", abandoned),
-        ("breaker", breaker),
-    ]
-}
-
-fn time(ms: u64) -> String {
-    format_duration(Duration::from_millis(ms)).to_string()
-}
-
 fn traces(to: &Traces) -> String {
     format!(
         "go to {to}: what callers sample, and {} of the other calls",
@@ -314,7 +168,7 @@ fn effect(config: &Config) -> Value {
             (name.clone(), to)
         })
         .collect();
-    let rules: serde_json::Map<String, Value> = rules(&config.rules)
+    let rules: serde_json::Map<String, Value> = words::rules(&config.rules)
         .into_iter()
         .map(|(name, rule)| (name.to_owned(), json!(rule)))
         .collect();
@@ -332,7 +186,7 @@ fn effect(config: &Config) -> Value {
         "sticky": rollout.sticky.to_string(),
         "listen": config.listen.to_string(),
         "admin": config.admin.to_string(),
-        "original": original_url(config),
+        "original": words::original_url(config),
         "region": config.bedrock.region,
         "endpoint": config.bedrock.endpoint.as_ref().map(http::Uri::to_string),
         "models": models,

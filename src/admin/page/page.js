@@ -1,332 +1,248 @@
 "use strict";
-// Shows what /api/events tells. All text goes into the page as text, never as markup.
+// Follows /api/events and shows what they tell. All text goes into the page as text, never as
+// markup.
 (() => {
   const $ = (id) => document.getElementById(id);
   const first = JSON.parse($("data").textContent);
   let points = first.history;
   let shown = first.live;
+  let inForce = first.config;
   let heard = Date.now();
   let open = false;
+  let lost = false;
 
-  const make = (name, className, text) => {
+  const make = (name, className, ...children) => {
     const element = document.createElement(name);
     if (className) element.className = className;
-    if (text !== undefined) element.textContent = text;
+    element.append(...children);
     return element;
   };
   const fill = (id, children) => $(id).replaceChildren(...children);
+  // Text in which names stand between backticks.
+  const prose = (text) => words.prose(text).split("`").map((part, nth) => (nth % 2 ? make("code", "", part) : part));
   const set = (id, text) => {
     if ($(id).textContent !== text) $(id).textContent = text;
+    $(id).hidden = !text;
   };
-  const percent = (value) => (value == null ? "–" : `${+value.toFixed(2)} %`);
-  const seconds = (value) => (value == null ? "–" : `${+value.toPrecision(3)} s`);
-  const span = (ms) => {
-    const s = Math.round(ms / 1000);
-    const [h, m] = [Math.floor(s / 3600), Math.floor(s / 60) % 60];
-    if (h) return m ? `${h} h ${m} min` : `${h} h`;
-    return m ? (s % 60 ? `${m} min ${s % 60} s` : `${m} min`) : `${s} s`;
-  };
-  const time = (ms) => new Date(ms).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
 
-  // What is the case, and what a person should do about it.
-  const header = ({ status }) => {
+  const header = (live) => {
+    const { status } = live;
+    const [said, why] = words.verdict(status.verdict);
     const stopped = status.rollback || status.holds.length;
-    document.querySelector("header").dataset.tone = stopped ? "bad" : status.percent > 0 ? "good" : "";
-    set("verdict", status.verdict);
-    const lines = [];
-    if (status.rollback) lines.push("Nothing goes to Bedrock until you re-arm.");
-    if (status.paused) lines.push(`Paused by ${status.paused.actor}: ${status.paused.reason}`);
-    for (const caution of status.cautions) lines.push(`Take note: ${caution.sentence}`);
-    for (const [name, problem] of [["State file", status.state_problem], ["Journal", status.journal_problem]]) {
-      if (problem) lines.push(`${name}: ${problem}`);
-    }
-    for (const each of status.notify) if (each.problem) lines.push(`${each.to} is not told: ${each.problem}`);
-    if (status.traces?.problem) lines.push(`${status.traces.to} does not take spans: ${status.traces.problem}`);
-    if (status.config.problems.length) lines.push("rollout.yaml is refused; what is in force is the last good one.");
-    if (status.breaker.state !== "closed") lines.push(`The local breaker is ${status.breaker.state.replace("_", " ")}: this process keeps from Bedrock for a while.`);
-    fill("advice", lines.map((line) => make("p", "", line)));
+    const warnings = words.warnings(live);
+    $("top").dataset.tone = lost ? "" : stopped ? "bad" : warnings.length ? "" : status.percent > 0 ? "good" : "";
+    set("verdict", lost ? `Last known: ${said}` : said);
+    set("why", why);
+    const next = lost ? "See whether crossfade runs there, and what its log says. The buttons work again when it answers." : words.next(live, first.changes !== "refused");
+    fill("advice", [make("li", "next", words.prose(next)), ...warnings.map((line) => make("li", "warn", ...prose(line)))]);
+    set("facts", `attempt ${status.attempt}, crossfade ${status.version} at ${location.host}, up ${words.span(status.uptime_s * 1000)}`);
+    const title = status.rollback ? "ROLLED BACK" : status.holds.length ? "HELD AT 0 %" : `${status.percent} %`;
+    document.title = lost ? "no connection · crossfade" : `${warnings.length ? "⚠ " : ""}${title} · crossfade`;
   };
 
-  const ladder = ({ status, stages }) => {
+  const ladder = ({ status, stages, automatic }) => {
+    const next = automatic ? status.stage?.next : null;
     const steps = [...new Set([0, ...stages, status.ceiling, status.percent])].sort((a, b) => a - b);
     fill("ladder", steps.map((step) => {
-      const item = make("li", step <= status.percent && step ? "reached" : "", `${step} %`);
-      if (step === status.ceiling) {
-        item.classList.add("ceiling");
-        item.title = "the ceiling: rollout.percent";
-      }
-      if (step === status.percent) item.setAttribute("aria-current", "step");
+      const here = step === status.percent;
+      const notes = [here && "in force", step === next && "next", step === status.ceiling && "ceiling"].filter(Boolean);
+      const item = make("li", step && step < status.percent ? "reached" : "", make("b", "", words.percent(step)), make("span", "", notes.join(", ")));
+      if (here) item.setAttribute("aria-current", "step");
       return item;
     }));
-    const { actual, eligible } = status.share;
-    const measured = actual == null ? "no eligible calls yet" : `measured ${percent(actual * 100)} of ${eligible} eligible calls`;
-    const where = `in force ${status.percent} %, ceiling ${status.ceiling} %, attempt ${status.attempt}; ${measured}`;
-    set("stage", status.stage ? `${status.stage.sentence} (${where})` : where);
-    fill("waits", (status.stage?.waits ?? []).map((wait) => make("li", "", waiting(wait))));
-  };
-  const waiting = (wait) => {
-    switch (wait.for) {
-      case "bake": return `${span(wait.left_ms)} more`;
-      case "calls": return wait.needed == null ? `calls (${wait.judged} so far)` : `calls, ${wait.judged} of ${wait.needed}`;
-      case "quality": return `a better error rate, ${wait.failures} of ${wait.judged} failed`;
-      case "recent": return `recent calls, ${wait.judged} of ${wait.needed} in the last hour`;
-      case "rule": return `the rule ${wait.rule}`;
-      case "gate": return `the ${wait.gate} gate${wait.said === "no" ? ", which says no" : ""}`;
-      default: return wait.for;
-    }
+    const { actual, eligible, since_unix_ms: since } = status.share;
+    const measured = actual == null ? "Nothing measured yet" : `Measured: ${words.percent(actual * 100)} of ${eligible} eligible calls`;
+    const second = status.switches.use_aws_percent;
+    const why = second != null && second === status.ceiling ? " The ceiling is USE_AWS_PERCENT's, in the environment." : "";
+    // What it waits for is listed.
+    const stage = status.stage ? ` ${words.prose(words.begun(status.stage.sentence.split("; waits for: ")[0]))}.` : "";
+    set("stage", `${measured}, since ${words.moment(since, status.now_unix_ms)}.${why}${stage}`);
+    const waits = status.stage?.waits ?? [];
+    fill("waits", waits.map((wait) => make("li", "", make("span", "quiet", "waits for "), words.waiting(wait))));
   };
 
-  const arms = ({ status }) => {
+  const arms = ({ status, latency_limit_ms: slow, latency_percentile: percentile }) => {
     const last = points.at(-1);
-    const head = make("tr");
-    for (const name of ["last 5 min", "calls", "failed", "slow", "p50", "p95", "calls/s", "in flight"]) {
-      const cell = make("th", "", name);
-      cell.scope = "col";
-      head.append(cell);
-    }
-    const rows = ["original", "bedrock"].map((name) => {
-      const arm = status.arms[name];
-      const failed = Object.values(arm.recent.failures).reduce((sum, count) => sum + count, 0);
-      const rate = arm.recent.judged ? ` (${percent((failed / arm.recent.judged) * 100)})` : "";
-      const now = last?.[name];
-      const row = make("tr");
-      const title = make("th", "", name);
-      title.scope = "row";
-      row.append(title);
-      const cells = [arm.recent.judged, `${failed}${rate}`, arm.recent.slow, seconds(now?.p50_s), seconds(now?.p95_s), now?.per_second == null ? "–" : now.per_second.toFixed(1), name === "bedrock" ? arm.in_flight : "–"];
-      row.append(...cells.map((cell) => make("td", "", String(cell))));
-      return row;
-    });
-    const caption = make("caption", "quiet", "p50, p95 of the time to the first token, and calls/s, are of the last minute.");
-    $("arms").replaceChildren(caption, head, ...rows);
+    const limit = (name) => status.rules.find((rule) => rule.name === name)?.limit;
+    const both = (of) => ["original", "bedrock"].map((name) => of(status.arms[name], last?.[name], name));
+    const part = (some, all) => (all ? [words.percent((some / all) * 100), `${some} of ${all}`] : ["no calls"]);
+    const failed = ({ failures }) => Object.values(failures).reduce((sum, count) => sum + count, 0);
+    const errors = limit("errors");
+    const slowest = slow == null ? "" : `${slow / 1000} s`;
+    const above = (name) => (slow != null && percentile === name ? slowest : "");
+    const rows = [
+      ["Failed", "last minute", both((_, now) => [words.percent(now?.error_percent)]), errors == null ? "" : words.percent(errors)],
+      ["Failed", "last 5 min", both((arm) => part(failed(arm.recent), arm.recent.judged)), ""],
+      ["First token, p50", "last minute", both((_, now) => [words.seconds(now?.p50_s)]), above("p50")],
+      ["First token, p95", "last minute", both((_, now) => [words.seconds(now?.p95_s)]), above("p95")],
+      ...(slow == null ? [] : [[`Slower than ${slowest}`, "last 5 min", both(({ recent }) => part(recent.slow, recent.fast + recent.slow)), limit("latency") == null ? "" : words.percent(limit("latency"))]]),
+      ["Calls a second", "last minute", both((_, now) => [now?.per_second == null ? "–" : `${now.per_second.toFixed(1)}/s`]), ""],
+      ["In flight", "now", both((arm, _, name) => [name === "bedrock" ? String(arm.in_flight) : "not counted"]), ""],
+      ["Failed", "this attempt", both((arm) => part(failed(arm.total), arm.total.judged)), ""],
+    ];
+    const beside = (text, more) => (more ? [text, " ", make("small", "", more)] : [text]);
+    const head = (scope, ...children) => {
+      const cell = make("th", "", ...children);
+      cell.scope = scope;
+      return cell;
+    };
+    const over = (value, most) => (most && parseFloat(value) > parseFloat(most) ? "bad" : "");
+    fill("arms", [
+      make("thead", "", make("tr", "", make("td", ""), ...["original", "Bedrock", "limit"].map((name) => head("col", name)))),
+      make("tbody", "", ...rows.map(([what, when, [original, bedrock], most]) =>
+        make("tr", "", head("row", ...beside(what, when)), make("td", "", ...beside(...original)), make("td", over(bedrock[0], most), ...beside(...bedrock)), make("td", "quiet", most)))),
+    ]);
   };
 
-  const rules = ({ status }) => fill("rules", status.rules.filter((rule) => rule.state !== "off").map((rule) => {
-    const item = make("li");
-    const line = make("div", "line");
-    line.append(make("strong", "", rule.name));
-    const said = { ok: "ok", breaching: "breached", unknown: "too few calls", unreachable: "not armed" }[rule.state];
-    const tone = rule.state === "breaching" ? "bad" : rule.state === "ok" ? "good" : "quiet";
-    line.append(make("span", tone, said ?? rule.state));
-    item.append(line, make("div", "say", rule.sentence));
-    if (rule.for_ms != null) {
-      const clock = make("progress");
-      clock.max = rule.for_ms;
-      clock.value = rule.clock_ms ?? 0;
-      const ran = rule.clock_ms == null ? "the clock stands" : `${span(rule.clock_ms)} of ${span(rule.for_ms)}`;
-      clock.setAttribute("aria-label", `breach clock of ${rule.name}: ${ran}`);
-      item.append(clock);
-    }
-    return item;
-  }));
-
-  const moves = ({ status }) => {
-    const { ratio, migratable, examined, stays } = status.migratable;
-    set("moves", ratio == null ? "No call has been examined yet." : `${percent(ratio * 100)} of the calls could move (${migratable} of ${examined} examined).`);
-    fill("reasons", Object.entries(stays).sort((a, b) => b[1] - a[1]).map(([reason, part]) => {
-      const item = make("li");
-      const line = make("div", "line");
-      line.append(make("span", "", reason), make("span", "", percent(part * 100)));
-      item.append(line);
+  const rules = ({ status }) => {
+    const on = status.rules.filter((rule) => rule.state !== "off");
+    fill("rules", on.map((rule) => {
+      const said = { ok: "ok", breaching: "above its limit", unknown: "too few calls", unreachable: "not armed" }[rule.state];
+      const tone = rule.state === "breaching" ? "bad" : rule.state === "ok" ? "good" : "quiet";
+      const trips = inForce.rules[rule.name];
+      const item = make("li", "", make("div", "line", make("strong", "", rule.name), make("span", tone, said ?? rule.state)), make("div", "", words.prose(words.rule(rule))));
+      if (trips) item.append(make("div", "say", rule.odds == null && rule.name !== "abandoned" ? `Trips when ${trips}.` : `Looks for: ${trips}.`));
+      if (rule.for_ms != null) {
+        const clock = make("progress");
+        clock.max = rule.for_ms;
+        clock.value = rule.clock_ms ?? 0;
+        clock.setAttribute("aria-label", `${rule.name}: ${words.ran(rule)}`);
+        item.append(clock, make("div", "say", words.ran(rule)));
+      }
       return item;
     }));
+    const off = status.rules.filter((rule) => rule.state === "off").map((rule) => rule.name);
+    set("rules-off", [off.length && `Switched off: ${off.join(", ")}.`, status.rollback && "While the rollback holds no rule acts."].filter(Boolean).join(" "));
+  };
+
+  const moves = ({ status, reasons }) => {
+    const { ratio, migratable, examined, unexamined, stays } = status.migratable;
+    const apart = unexamined ? `; ${unexamined} were not examined` : "";
+    set("moves", ratio == null ? "No call has been examined yet." : `${words.percent(ratio * 100)} of the calls could move: ${migratable} of ${examined} examined${apart}.${Object.keys(stays).length ? " The others stay, because:" : ""}`);
+    fill("reasons", Object.entries(stays).sort((a, b) => b[1] - a[1]).map(([reason, part]) =>
+      make("li", "", make("div", "line", make("strong", "", reason), make("span", "", words.percent(part * 100))), make("div", "say", reasons[reason] ?? ""))));
   };
 
   const happened = ({ status }) => {
-    const rows = [...status.happened].reverse().map((each) => {
-      const item = make("li");
-      item.append(make("div", each.event === "rolled_back" ? "bad" : "", each.sentence), make("div", "say", time(each.at_unix_ms)));
-      return item;
-    });
+    const rows = [...status.happened].reverse().map((each) =>
+      make("li", "", make("div", each.event === "rolled_back" ? "bad" : "", ...prose(each.sentence)), make("div", "say", words.moment(each.at_unix_ms, status.now_unix_ms))));
     fill("happened", rows.length ? rows : [make("li", "quiet", "Nothing yet.")]);
   };
 
   const config = ({ status }) => {
     const { generation, hash, problems, warnings, restart_needed: restart } = status.config;
-    set("config", `generation ${generation}, ${hash.slice(0, 12)}, crossfade ${status.version}, up ${span(status.uptime_s * 1000)}`);
+    set("config", `Generation ${generation}, ${hash}${problems.length ? ": still in force, because the file as it is now is refused" : ""}.`);
     fill("problems", [
       ...problems.map((problem) => make("li", "bad", `refused: ${problem}`)),
       ...warnings.map((warning) => make("li", "", `warning: ${warning}`)),
       ...(restart.length ? [make("li", "", `a restart is needed for: ${restart.join(", ")}`)] : []),
     ]);
   };
+  const NAMES = { share: "Share", original: "Original", bedrock: "Bedrock", model: "Models", sticky: "Who" };
+  const rows = () => {
+    fill("rows", inForce.rows.flatMap(([key, text], nth) => [...(inForce.rows[nth - 1]?.[0] === key ? [] : [make("dt", "", NAMES[key] ?? key)]), make("dd", "", text)]));
+    if (inForce.more) $("rows").append(make("dd", "quiet", `and ${inForce.more} more`));
+  };
 
-  // The buttons that make sense now; the server decides whether they may.
-  const actions = ({ status, automatic }) => {
-    const verbs = status.rollback ? ["rearm"] : ["rollback"];
-    if (automatic && status.paused) verbs.push("resume");
-    if (automatic && !status.rollback && !status.paused) verbs.push("pause");
-    const advance = automatic && !status.rollback && status.stage?.next != null;
-    if (advance) verbs.push("advance");
-    $("force-label").hidden = !advance;
-    const now = [...$("buttons").children].map((button) => button.value).join();
-    if (now === verbs.join()) return;
-    const names = { rollback: "Roll back to 0 %", rearm: "Re-arm", pause: "Pause", resume: "Resume", advance: "Advance" };
-    fill("buttons", verbs.map((verb) => {
-      const button = make("button", verb === "rollback" ? "bad" : "", names[verb]);
-      button.type = "button";
-      button.value = verb;
-      button.addEventListener("click", () => act(verb));
-      return button;
-    }));
+  // What is worth a line through the charts.
+  const MARKS = {
+    rolled_back: "rolled back", rearmed: "re-armed", stage_advanced: "advanced", stepped_back: "stepped back", percent_changed: "share changed",
+    paused: "paused", resumed: "resumed", held: "held", released: "released", finished: "finished",
   };
-  const say = (text, tone) => {
-    $("said").className = tone;
-    $("said").textContent = text;
-  };
-  const act = async (verb) => {
-    const reason = $("reason").value.trim();
-    if (!reason) {
-      say("Say why: a reason is required.", "bad");
-      $("reason").focus();
-      return;
-    }
-    const headers = { "content-type": "application/json" };
-    if ($("token").value) headers.authorization = `Bearer ${$("token").value}`;
-    const body = { reason, actor: "status page" };
-    if (verb === "advance" && $("force").checked) body.force = true;
-    for (const button of $("buttons").children) button.disabled = true;
-    say("Asking …", "quiet");
-    try {
-      const answer = await fetch(`/api/${verb}`, { method: "POST", headers, body: JSON.stringify(body) });
-      const told = await answer.json();
-      if (answer.ok) {
-        say(told.message, "good");
-        $("reason").value = "";
-        $("force").checked = false;
-      } else {
-        say(told.error.message, "bad");
-      }
-    } catch {
-      say("crossfade did not answer. Whether it was done is not known; look at the verdict.", "bad");
-    }
-    for (const button of $("buttons").children) button.disabled = false;
-  };
-  $("form").addEventListener("submit", (event) => event.preventDefault());
 
-  // Charts: one below the other, over the same time.
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const limitLine = (limits) => ({
-    hooks: {
-      draw: (u) => {
-        const { ctx, bbox } = u;
-        const ratio = devicePixelRatio;
-        ctx.save();
-        ctx.strokeStyle = ctx.fillStyle = colour("--bad");
-        ctx.lineWidth = ratio;
-        ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-        ctx.textAlign = "left";
-        for (const { at, label } of limits()) {
-          const y = u.valToPos(at, "y", true);
-          if (y < bbox.top) continue;
-          ctx.setLineDash([5 * ratio, 4 * ratio]);
-          ctx.beginPath();
-          ctx.moveTo(bbox.left, y);
-          ctx.lineTo(bbox.left + bbox.width, y);
-          ctx.stroke();
-          ctx.fillText(label, bbox.left + 6 * ratio, y - 4 * ratio);
-        }
-        ctx.restore();
-      },
-    },
-  });
-  const errorLimits = () => shown.status.rules
-    .filter((rule) => rule.limit != null && ["errors", "severe", "outage"].includes(rule.name))
-    .map((rule) => ({ at: rule.limit, label: `${rule.name} ${rule.limit} %` }));
-  const latencyLimits = () => {
+  // What is drawn. Nothing is drawn over a time in which nothing was heard.
+  const gap = { original: {}, bedrock: {} };
+  const pictures = () => {
+    const all = points.flatMap((point, nth) => {
+      const before = points[nth - 1]?.at_unix_ms;
+      return before != null && point.at_unix_ms - before > 15_000 ? [{ ...gap, at_unix_ms: before + 1 }, point] : [point];
+    });
+    const line = (arm, key, more) => ({ colour: `--${arm}`, values: all.map((point) => point[arm][key] ?? null), ...more });
+    const pair = (key) => [line("original", key, { label: "original", wide: true }), line("bedrock", key, { label: "Bedrock" })];
+    const limits = shown.status.rules
+      .filter((rule) => rule.limit != null && ["errors", "severe", "outage"].includes(rule.name))
+      .map((rule) => ({ at: rule.limit, label: `${rule.name} ${rule.limit} %` }));
     const { latency_limit_ms: ms, latency_percentile: name } = shown;
-    return ms == null ? [] : [{ at: ms / 1000, label: `latency ${name} ${ms / 1000} s` }];
-  };
-  const lines = (key) => [
-    { label: "original", colour: "--original", of: (point) => point.original[key] },
-    { label: "bedrock", colour: "--bedrock", of: (point) => point.bedrock[key] },
-  ];
-  const charts = [
-    { title: "Failed calls in the last minute", unit: " %", limits: errorLimits, lines: lines("error_percent") },
-    {
-      title: "Time to the first token in the last minute (dashed: p50)", unit: " s", limits: latencyLimits,
-      lines: [
-        ...lines("p95_s").map((line) => ({ ...line, label: `${line.label} p95` })),
-        ...lines("p50_s").map((line) => ({ ...line, label: `${line.label} p50`, dash: [4, 3] })),
-      ],
-    },
-    { title: "Calls a second", unit: "", limits: () => [], lines: lines("per_second") },
-  ];
-  const drawn = [];
-  const chartData = (spec) => [points.map((point) => point.at_unix_ms / 1000), ...spec.lines.map((line) => points.map(line.of))];
-  const draw = () => {
-    for (const { chart, element } of drawn.splice(0)) {
-      chart.destroy();
-      element.remove();
-    }
-    for (const spec of charts) {
-      const element = make("section", "chart");
-      element.append(make("h3", "", spec.title));
-      $("charts").append(element);
-      const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
-      const options = {
-        width: element.clientWidth - 20,
-        height: 150,
-        padding: [12, 8, 0, 0],
-        plugins: [limitLine(spec.limits)],
-        cursor: { sync: { key: "time" }, drag: { x: false, y: false } },
-        scales: {
-          y: {
-            range: (_, __, max) => {
-              // The nearest limit is always in sight.
-              const low = Math.min(...spec.limits().map((limit) => limit.at));
-              return [0, Math.max((max || 0) * 1.15, Number.isFinite(low) ? low * 1.4 : 0, 0.1)];
-            },
-          },
+    return {
+      times: all.map((point) => point.at_unix_ms / 1000),
+      marks: shown.status.happened
+        .filter((each) => MARKS[each.event])
+        .map((each) => ({ at: each.at_unix_ms / 1000, label: MARKS[each.event], bad: each.event === "rolled_back" })),
+      charts: [
+        { title: "Failed calls, over a minute", unit: " %", limits, lines: pair("error_percent") },
+        {
+          title: "Time to the first token, over a minute", unit: " s", limits: ms == null ? [] : [{ at: ms / 1000, label: `latency ${name} ${ms / 1000} s` }],
+          lines: [
+            line("original", "p95_s", { label: "original p95", wide: true }),
+            line("bedrock", "p95_s", { label: "Bedrock p95" }),
+            line("original", "p50_s", { label: "original p50", dashed: true }),
+            line("bedrock", "p50_s", { label: "Bedrock p50", dashed: true }),
+          ],
         },
-        axes: [{ ...axis, size: 40, space: 80 }, { ...axis, size: 52, values: (_, ticks) => ticks.map((v) => `${+v.toPrecision(3)}${spec.unit}`) }],
-        series: [
-          { label: "at", value: (_, v) => (v == null ? "–" : new Date(v * 1000).toLocaleTimeString()) },
-          ...spec.lines.map((line) => ({
-            label: line.label, stroke: colour(line.colour), width: line.dash ? 1 : 2, dash: line.dash, points: { show: false },
-            value: (_, v) => (v == null ? "–" : `${+v.toPrecision(3)}${spec.unit}`),
-          })),
-        ],
-      };
-      drawn.push({ element, spec, chart: new uPlot(options, chartData(spec), element) });
-    }
+        { title: "Calls a second, over a minute", unit: "/s", limits: [], lines: pair("per_second") },
+      ],
+    };
   };
-  const redraw = () => drawn.forEach(({ chart, spec }) => chart.setData(chartData(spec)));
+  const time = {
+    values: (_, ticks, __, ___, step) => ticks.map((at) => words.clock(at * 1000).slice(0, step < 60 ? 8 : 5)),
+    incrs: [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600],
+    said: (at) => (at == null ? "–" : words.clock(at * 1000)),
+    least: 300,
+    height: 190,
+  };
 
+  // Whether there is something new to be drawn.
   const show = (live) => {
+    const before = shown.status.happened.at(-1)?.at_unix_ms;
     shown = live;
     const { point } = live;
+    const moved = live.status.happened.at(-1)?.at_unix_ms !== before;
     const fresh = point && (!points.length || point.at_unix_ms > points.at(-1).at_unix_ms);
     if (fresh) points = [...points, point].slice(-first.points_max);
-    for (const part of [header, ladder, arms, rules, moves, happened, config, actions]) part(live);
-    return fresh;
+    for (const part of [header, ladder, arms, rules, moves, happened, config]) part(live);
+    set("detectable", live.detectable ? `${live.detectable}.` : "");
+    ask.show(live, lost);
+    return fresh || moved;
   };
 
-  // What is shown is only worth as much as its age.
+  // What is shown is only worth as much as its age. While the stream is open something is told
+  // every two seconds; a stream that ends in order is taken up again after one.
   const age = () => {
     const quiet = Date.now() - heard;
-    const stale = quiet > 8000;
-    document.body.classList.toggle("stale", stale);
-    $("link").className = stale ? "warn" : "";
-    set("link", stale ? `${open ? "stale" : "disconnected"}: last heard ${span(quiet)} ago` : "live");
+    const now = quiet > (open ? 8000 : 4000);
+    set("link", now ? `last heard ${words.span(quiet)} ago` : "live");
+    if (now === lost) return;
+    lost = now;
+    document.body.classList.toggle("stale", lost);
+    set("lost", lost ? `Connection lost: nothing is heard from crossfade at ${location.host}. What is below is from ${words.clock(heard)} and may be wrong by now. This page asks again by itself.` : "");
+    show(shown);
   };
 
   $("plain").hidden = true;
   $("live").hidden = false;
-  $("actions").hidden = first.changes === "refused";
-  $("token-label").hidden = first.changes !== "token";
+  ask.start(first.changes, () => shown);
+  rows();
   show(first.live);
-  draw();
+  const redraw = charts.stack($("charts"), time, pictures);
   const connect = () => {
     const events = new EventSource("/api/events");
-    events.addEventListener("open", () => { open = true; });
-    events.addEventListener("history", (event) => {
-      points = JSON.parse(event.data);
+    const on = (name, act) => events.addEventListener(name, (event) => act(event.data && JSON.parse(event.data)));
+    on("open", () => { open = true; });
+    // After a restart the server knows less than this page does.
+    on("history", (told) => {
+      const since = told[0]?.at_unix_ms ?? Infinity;
+      points = [...points.filter((point) => point.at_unix_ms < since), ...told].slice(-first.points_max);
       redraw();
     });
-    events.addEventListener("status", (event) => {
+    on("config", (told) => {
+      inForce = told;
+      rows();
+    });
+    on("status", (told) => {
+      // This page is that of another version.
+      if (told.status.version !== first.live.status.version) location.reload();
       heard = Date.now();
-      if (show(JSON.parse(event.data))) redraw();
+      if (show(told)) redraw();
       age();
     });
     events.addEventListener("error", () => {
@@ -337,12 +253,4 @@
   };
   connect();
   setInterval(age, 1000);
-  let width = innerWidth;
-  addEventListener("resize", () => {
-    if (innerWidth !== width) {
-      width = innerWidth;
-      draw();
-    }
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 })();

@@ -87,15 +87,21 @@ async fn a_reason_that_is_markup_stays_text() {
     let data: Value = serde_json::from_str(data.expect("the data")).expect("JSON");
     let sentence = data["live"]["status"]["rollback"]["sentence"].as_str();
     assert!(sentence.expect("a sentence").contains("</script><img"));
-    let script = include_str!("../page/page.js");
-    for way in [
-        "innerHTML",
-        "outerHTML",
-        "insertAdjacent",
-        "document.write",
-        "eval(",
+    for script in [
+        include_str!("../page/page.js"),
+        include_str!("../page/ask.js"),
+        include_str!("../page/words.js"),
+        crate::page::CHARTS_JS,
     ] {
-        assert!(!script.contains(way), "{way}");
+        for way in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacent",
+            "document.write",
+            "eval(",
+        ] {
+            assert!(!script.contains(way), "{way}");
+        }
     }
 }
 
@@ -105,6 +111,12 @@ async fn events_tell_the_status_at_once_and_when_it_changes() {
     let mut events = Events::open(&bench).await;
     let history = events.next("history").await.expect("the points");
     assert!(history.is_array(), "{history}");
+    let config = events.next("config").await.expect("the configuration");
+    assert_eq!(config["rows"][0][0], "share");
+    assert_eq!(
+        config["rules"]["errors"],
+        "more than 2 % of the calls fail for 10m"
+    );
     let first = events.next("status").await.expect("the status");
     assert_eq!(first["status"]["percent"], 25);
     assert_eq!(first["automatic"], false);
