@@ -3,7 +3,8 @@
 //! The section switches them on; without it nothing is read and nothing is sent, whatever the
 //! environment says: a header that goes to the original changes with it, and that is for the file
 //! to decide. What the section leaves out is taken from OpenTelemetry's own variables, so that a
-//! deployment that sets them for every container needs no more than `traces: on`.
+//! deployment that sets them for every container needs no more than `traces: on`. One that cannot be
+//! used is warned of and left out, as their specification has it.
 
 use super::super::address::BaseUrl;
 use super::super::defaults;
@@ -73,14 +74,7 @@ fn collector(
             };
             place(&expanded(text, env, OTLP)?, Base::Begins)
         });
-        if found
-            .as_ref()
-            .is_some_and(|(url, _)| url.port() == GRPC_PORT)
-        {
-            let text = "4317 is the usual port of OTLP over gRPC; crossfade sends OTLP over HTTP, \
-                        whose usual port is 4318";
-            section.sink().warning(section.path("otlp"), text);
-        }
+        warn_of_grpc(section.sink(), section.path("otlp"), found.as_ref());
         return found;
     }
     let sink = section.sink();
@@ -94,11 +88,7 @@ fn collector(
     {
         let accepted = "http/protobuf, or traces.otlp in the file with the URL of an OTLP receiver \
                         over HTTP";
-        sink.problem(Problem::new(
-            Problem::variable(name),
-            quoted(&protocol),
-            accepted,
-        ));
+        unusable(sink, name, &quoted(&protocol), NO_SPANS, accepted);
         return None;
     }
     let (name, url, base) = match (variable(env, WHOLE_URL), variable(env, BASE_URL)) {
@@ -107,12 +97,29 @@ fn collector(
         (None, None) => (BASE_URL, defaults::OTLP.to_owned(), Base::Begins),
     };
     match place(&url, base) {
-        Ok(place) => Some(place),
+        Ok(place) => {
+            warn_of_grpc(sink, Problem::variable(name), Some(&place));
+            Some(place)
+        }
         Err(mistake) => {
-            sink.problem(mistake.at(Problem::variable(name), &Node::Nothing));
+            unusable(sink, name, "another URL", NO_SPANS, &mistake.accepted);
             None
         }
     }
+}
+
+fn warn_of_grpc(sink: &Sink, path: String, to: Option<&(BaseUrl, Path)>) {
+    if to.is_some_and(|(url, _)| url.port() == GRPC_PORT) {
+        let text = "4317 is the usual port of OTLP over gRPC; crossfade sends OTLP over HTTP, whose \
+                    usual port is 4318";
+        sink.warning(path, text);
+    }
+}
+
+/// A variable that cannot be used is no mistake of the file's: it must not keep a sidecar from starting.
+fn unusable(sink: &Sink, name: &str, found: &str, so: &str, accepted: &str) {
+    let text = format!("found {found}, so {so}; accepted: {accepted}");
+    sink.warning(Problem::variable(name), text);
 }
 
 /// What a URL says of the path.
@@ -164,11 +171,7 @@ fn headers(
         };
         match pairs(&text).and_then(|pairs| pairs.into_iter().map(header).collect()) {
             Some(more) => add(&mut headers, more),
-            None => sink.problem(Problem::new(
-                Problem::variable(name),
-                "another text",
-                "name=value,name=value, percent-encoded",
-            )),
+            None => unusable(sink, name, "another text", LEFT_OUT, PAIRS),
         }
     }
     headers
@@ -225,29 +228,38 @@ fn sample(section: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>) -> S
     let Some(sampler) = variable(env, SAMPLER) else {
         return Sample::ALL;
     };
-    match sampler.to_ascii_lowercase().as_str() {
-        "parentbased_always_on" => Sample::ALL,
-        "parentbased_always_off" => Sample::NONE,
-        "parentbased_traceidratio" => match variable(env, SAMPLER_ARG) {
-            None => Sample::ALL,
-            Some(text) => {
-                let share = text.trim().parse().ok().and_then(Sample::of_ratio);
-                share.unwrap_or_else(|| {
-                    let place = Problem::variable(SAMPLER_ARG);
-                    sink.problem(Problem::new(place, quoted(&text), "a number from 0 to 1"));
-                    Sample::ALL
-                })
-            }
-        },
+    let name = sampler.to_ascii_lowercase();
+    let (of_callers, root) = match name.strip_prefix("parentbased_") {
+        Some(root) => (true, root),
+        None => (false, name.as_str()),
+    };
+    let share = match root {
+        "always_on" => Sample::ALL,
+        "always_off" => Sample::NONE,
+        "traceidratio" => ratio(sink, variable(env, SAMPLER_ARG)),
         _ => {
-            let accepted = "parentbased_always_on, parentbased_always_off or \
-                            parentbased_traceidratio: a caller's own decision is always followed; \
-                            or traces.sample in the file";
-            let place = Problem::variable(SAMPLER);
-            sink.problem(Problem::new(place, quoted(&sampler), accepted));
-            Sample::ALL
+            unusable(sink, SAMPLER, &quoted(&sampler), LEFT_OUT, SAMPLERS);
+            return Sample::ALL;
         }
+    };
+    if !of_callers {
+        let found = quoted(&sampler);
+        let text = format!("found {found}; what a caller has decided is followed all the same");
+        sink.warning(Problem::variable(SAMPLER), text);
     }
+    share
+}
+
+fn ratio(sink: &Sink, share: Option<String>) -> Sample {
+    let Some(text) = share else {
+        return Sample::ALL;
+    };
+    let share = text.trim().parse().ok().and_then(Sample::of_ratio);
+    share.unwrap_or_else(|| {
+        let accepted = "a number from 0 to 1";
+        unusable(sink, SAMPLER_ARG, &quoted(&text), LEFT_OUT, accepted);
+        Sample::ALL
+    })
 }
 
 /// Who sends the spans. What the file says comes first, then the variable for the name alone.
@@ -281,11 +293,7 @@ fn resource(
     if let Some(text) = variable(env, RESOURCE) {
         match pairs(&text) {
             Some(more) => add(&mut resource, more),
-            None => sink.problem(Problem::new(
-                Problem::variable(RESOURCE),
-                quoted(&text),
-                "name=value,name=value, percent-encoded",
-            )),
+            None => unusable(sink, RESOURCE, &quoted(&text), LEFT_OUT, PAIRS),
         }
     }
     add(&mut resource, vec![name(defaults::SERVICE.to_owned())]);
@@ -328,6 +336,15 @@ const HEADER: &str = "the name of a header that crossfade does not send itself, 
 const ATTRIBUTES: &str = "names and values, such as { deployment.environment.name: staging }";
 
 const ATTRIBUTE: &str = "text of 1 to 256 bytes";
+
+const PAIRS: &str = "name=value,name=value, percent-encoded";
+
+const SAMPLERS: &str = "parentbased_always_on, parentbased_always_off, parentbased_traceidratio; or \
+                        traces.sample in the file";
+
+const NO_SPANS: &str = "no spans are sent";
+
+const LEFT_OUT: &str = "it is left out";
 
 const ATTRIBUTE_BYTES_MAX: usize = 256;
 

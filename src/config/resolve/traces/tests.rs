@@ -149,7 +149,7 @@ type Case = (
 #[test]
 fn mistakes_name_their_place_and_show_no_key() {
     let canary = "canary-1234";
-    let cases: [Case; 12] = [
+    let cases: [Case; 9] = [
         (
             "traces:",
             &[],
@@ -187,21 +187,6 @@ fn mistakes_name_their_place_and_show_no_key() {
             &[],
             "traces.otlp: found \"127.0.0.1:8787\"; accepted: another address than crossfade's own",
         ),
-        (
-            "traces: on",
-            &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
-            "OTEL_EXPORTER_OTLP_PROTOCOL (environment): found \"grpc\"; accepted: http/protobuf",
-        ),
-        (
-            "traces: on",
-            &[(SAMPLER, "always_on")],
-            "OTEL_TRACES_SAMPLER (environment): found \"always_on\"",
-        ),
-        (
-            "traces: on",
-            &[("OTEL_EXPORTER_OTLP_HEADERS", "canary-1234")],
-            "OTEL_EXPORTER_OTLP_HEADERS (environment): found another text",
-        ),
     ];
     for (section, env, expected) in cases {
         let problems = read(section, env).expect_err(section);
@@ -220,8 +205,13 @@ fn what_switches_them_off_or_will_not_work_is_said() {
     let (traces, warnings) = read("traces: on", &[(DISABLED, "TRUE")]).expect("valid");
     assert_eq!(traces, None);
     assert!(warnings[0].contains(DISABLED), "{warnings:?}");
-    let (_, warnings) = read("traces: { otlp: 'http://c:4317' }", &[]).expect("valid");
-    assert!(warnings[0].contains("4318"), "{warnings:?}");
+    for (section, env) in [
+        ("traces: { otlp: 'http://c:4317' }", &[][..]),
+        ("traces: on", &[(BASE_URL, "http://c:4317")][..]),
+    ] {
+        let (_, warnings) = read(section, env).expect("valid");
+        assert!(warnings[0].contains("4318"), "{warnings:?}");
+    }
 }
 
 #[test]
@@ -229,4 +219,54 @@ fn nothing_shown_has_a_key_in_it() {
     let section = "traces: { otlp: 'https://c/canary', headers: { x: canary } }";
     let traces = on(section, &[]);
     assert!(!format!("{traces:?} {traces}").contains("canary"));
+}
+
+#[test]
+fn a_variable_that_cannot_be_used_refuses_no_file() {
+    type Env = &'static [(&'static str, &'static str)];
+    let half = Sample::of_ratio(0.5);
+    let cases: [(Env, Option<Sample>, &str); 7] = [
+        (
+            &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+            None,
+            "OTEL_EXPORTER_OTLP_PROTOCOL (environment): found \"grpc\", so no spans are sent",
+        ),
+        (
+            &[(BASE_URL, "canary:4317")],
+            None,
+            "OTEL_EXPORTER_OTLP_ENDPOINT (environment): found another URL, so no spans are sent",
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_HEADERS", "canary")],
+            Some(Sample::ALL),
+            "OTEL_EXPORTER_OTLP_HEADERS (environment): found another text, so it is left out",
+        ),
+        (
+            &[(SAMPLER, "jaeger_remote")],
+            Some(Sample::ALL),
+            "OTEL_TRACES_SAMPLER (environment): found \"jaeger_remote\", so it is left out",
+        ),
+        (
+            &[(SAMPLER, "traceidratio"), (SAMPLER_ARG, "0.5")],
+            half,
+            "OTEL_TRACES_SAMPLER (environment): found \"traceidratio\"; what a caller has decided",
+        ),
+        (
+            &[(SAMPLER, "parentbased_traceidratio"), (SAMPLER_ARG, "half")],
+            Some(Sample::ALL),
+            "OTEL_TRACES_SAMPLER_ARG (environment): found \"half\", so it is left out",
+        ),
+        (
+            &[(RESOURCE, "a=1,b")],
+            Some(Sample::ALL),
+            "OTEL_RESOURCE_ATTRIBUTES (environment): found \"a=1,b\", so it is left out",
+        ),
+    ];
+    for (env, sample, expected) in cases {
+        let (traces, warnings) = read("traces: on", env).expect("no mistake of the file's");
+        assert_eq!(traces.map(|traces| traces.sample), sample, "{env:?}");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].starts_with(expected), "{warnings:?}");
+        assert!(!warnings[0].contains("canary"), "{warnings:?}");
+    }
 }
