@@ -1,9 +1,10 @@
 //! The command line: what a person types, and with which code it ends.
 //!
 //! Arguments become one of a few typed commands; `run` and `demo` are the sidecar and its story,
-//! `check` and `explain` read files, the others ask a running sidecar over its admin port ([`commands`],
-//! [`client`]); `completions` knows the command line itself. Results go to stdout, everything else to stderr. Codes above 63 are those of BSD's
-//! `sysexits`, so that a script can tell a typing mistake from a refusal.
+//! [`emulate`] runs the demo's parts, `check` and `explain` read files, the others ask a running sidecar
+//! over its admin port ([`commands`], [`client`]); `completions` knows the command line itself. Results
+//! go to stdout, everything else to stderr. Codes above 63 are those of BSD's `sysexits`, so that a
+//! script can tell a typing mistake from a refusal.
 
 use crate::app;
 use crate::config::watch;
@@ -25,6 +26,7 @@ pub mod check;
 mod client;
 mod commands;
 mod completions;
+mod emulate;
 mod explain;
 mod history;
 mod iam;
@@ -37,7 +39,7 @@ mod tests;
 /// Bad usage (`EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
 
-/// No sidecar answers, or a provider cannot be reached (`EX_UNAVAILABLE`).
+/// No sidecar or emulator answers, or a provider cannot be reached (`EX_UNAVAILABLE`).
 const EXIT_UNAVAILABLE: u8 = 69;
 
 /// The configuration is refused (`EX_CONFIG`).
@@ -52,7 +54,7 @@ Exit codes:
   1    refused or failed; the message says what to do instead
   64   bad usage
   65   the trace cannot be read
-  69   no sidecar answers; of check --live: a provider cannot be reached
+  69   no sidecar (or emulator) answers; of check --live: a provider cannot be reached
   78   the configuration is refused
   130  the demo was interrupted";
 
@@ -71,6 +73,8 @@ enum Command {
     Run(Run),
     /// Watch a whole rollout and its rollback in this terminal, without a cloud account.
     Demo(Demo),
+    // Its words are beside its arguments.
+    Emulate(emulate::Emulate),
     /// Validate a configuration and show its effect; with --live, ask the providers too.
     Check(Check),
     /// Show what Bedrock would be sent for a request, or why the call stays.
@@ -247,6 +251,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
                 Err(error) => complain(EXIT_FAILED, &error),
             }
         }
+        Command::Emulate(args) => emulate::run(args),
         Command::Check(args) => checked(&args),
         Command::Explain(explain) => explained(explain),
         Command::Simulate(args) => simulate::run(&args),

@@ -9,11 +9,13 @@
 use emulator::Recorder;
 use stage::Stage;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use view::View;
 
 mod app;
+pub mod emulate;
 pub mod emulator;
 mod load;
 mod sidecar;
@@ -97,15 +99,8 @@ fn log_path(dir: &Path) -> PathBuf {
 /// # Errors
 /// [`Failed`], which says what to print and with which code to exit.
 pub async fn run(options: Options) -> Result<(), Failed> {
-    let no_setup = |error: std::io::Error| Failed::Setup(error.to_string());
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_setup)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_setup)?;
-    let stopped = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
+    let no_setup = |error: io::Error| Failed::Setup(error.to_string());
+    let stopped = stopped().map_err(no_setup)?;
     let recorder = options.record.as_deref().map(Recorder::append_to);
     let recorder = recorder.transpose().map_err(no_setup)?;
     let mut view = View::new(&options);
@@ -132,4 +127,16 @@ pub async fn run(options: Options) -> Result<(), Failed> {
         Err(Failed::Interrupted) if options.serve => Ok(()),
         result => result,
     }
+}
+
+/// Ends at Ctrl-C or SIGTERM, which are listened for from this call on.
+fn stopped() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }

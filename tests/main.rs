@@ -44,6 +44,8 @@ mod documents;
 mod explain;
 // `crossfade check --live` and `--iam` as processes.
 mod live;
+// `crossfade emulate` as a process: the parts that docker-compose.yml runs.
+mod emulate;
 // SIGKILL around a trip, many times.
 mod kill;
 // openai-python, openai-node and boto3 as clients.

@@ -66,6 +66,12 @@ impl Sidecar {
         self.send(request).await
     }
 
+    /// Puts something in the place of what is there.
+    pub(super) async fn put(&self, path: &'static str, body: Bytes) -> Result<Answer, String> {
+        let request = self.request(Method::PUT, path, "application/json", body)?;
+        self.send(request).await
+    }
+
     fn request(
         &self,
         method: Method,

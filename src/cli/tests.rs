@@ -28,6 +28,25 @@ fn bad_usage_is_told_from_help() {
         (&["simulate", "trace.jsonl", "--rate", "10"], false),
         (&["simulate", "--error-rate", "5"], false),
         (&["history", "--since", "yesterday"], false),
+        (&["emulate"], false),
+        (&["emulate", "--help"], true),
+        (&["emulate", "azure"], false),
+        (&["emulate", "openai", "--listen", "9001"], false),
+        (&["emulate", "app", "--rate", "0"], false),
+        (
+            &["emulate", "app", "--base-url", "https://127.0.0.1/v1"],
+            false,
+        ),
+        (&["emulate", "tell", "bedrock"], false),
+        (&["emulate", "tell", "app", "fail"], false),
+        (
+            &["emulate", "tell", "bedrock", "fail", "--percent", "0"],
+            false,
+        ),
+        (
+            &["emulate", "tell", "bedrock", "fail", "--rules", "[]"],
+            false,
+        ),
         (&["completions", "cobol"], false),
         (&["simulate", "--bursts", "1h/15s"], false),
         (&["status", "--admin", "ftp://127.0.0.1"], false),
@@ -49,6 +68,27 @@ fn the_usual_commands_are_understood() {
         &["demo", "--plain"],
         &["demo", "--serve"],
         &["demo", "--record", "a.jsonl"],
+        &["emulate", "openai"],
+        &["emulate", "bedrock", "--listen", "0.0.0.0:9000"],
+        &[
+            "emulate",
+            "app",
+            "--rate",
+            "20",
+            "--base-url",
+            "http://crossfade:8787/v1",
+        ],
+        &["emulate", "tell", "bedrock", "fail", "--percent", "30"],
+        &[
+            "emulate",
+            "tell",
+            "openai",
+            "--rules",
+            "[]",
+            "--at",
+            "127.0.0.1:1",
+        ],
+        &["emulate", "ask", "app", "--json"],
         &["check"],
         &["check", "a.yaml", "--json"],
         &["check", "--live", "--model", "gpt-4o", "--json"],
@@ -114,13 +154,19 @@ fn help_names_every_exit_code() {
 #[test]
 fn every_result_is_there_for_programs() {
     let command = <Cli as clap::CommandFactory>::command();
-    for command in command.get_subcommands() {
-        let name = command.get_name();
+    let emulate = command.find_subcommand("emulate").expect("it is there");
+    let (mut told, mut silent) = (0, Vec::new());
+    for command in command.get_subcommands().chain(emulate.get_subcommands()) {
         let json = command.get_arguments().find(|it| it.get_id() == "json");
-        let told = json.is_some_and(|it| it.get_help().is_some() && !it.is_hide_set());
-        // One runs until it is stopped, the other prints a program.
-        assert_eq!(told, !["run", "completions"].contains(&name), "{name}");
+        match json {
+            Some(it) if it.get_help().is_some() && !it.is_hide_set() => told += 1,
+            Some(_) | None => silent.push(command.get_name()),
+        }
     }
+    // They run until they are stopped, or have commands of their own, or print a program.
+    let expected = ["run", "emulate", "completions", "openai", "bedrock", "app"];
+    assert_eq!(silent, expected);
+    assert!(told > 10, "{told}");
 }
 
 /// Every command of ours that a document tells to type is one that is understood.

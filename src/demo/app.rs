@@ -4,6 +4,7 @@
 //! without `[DONE]`. It never retries, so nothing hides a fault of crossfade.
 
 use crate::config::defaults;
+use crate::config::secret::Secret;
 use crate::openai::request::ChatRequest;
 use crate::split::Bucket;
 use bytes::Bytes;
@@ -22,6 +23,18 @@ const LIMIT: usize = 4 * 1024 * 1024;
 
 /// The app's HTTP client.
 pub(super) type Http = Client<HttpConnector, Full<Bytes>>;
+
+/// Where the app asks, and with which key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// The base URL, as an OpenAI SDK takes it: `http://HOST:PORT/v1`, without a slash behind it.
+    pub(super) base_url: String,
+    /// The key that it brings.
+    pub(super) key: Secret,
+}
+
+/// The key of an app that was given none: the emulated OpenAI takes any.
+pub(super) const KEY: &str = "the-apps-own-key";
 
 /// One call of the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,10 +113,10 @@ impl Question {
         Some(Bucket::of_key(defaults::SALT, &key))
     }
 
-    /// Asks at `base` and judges the answer; an error says what was wrong with it.
-    pub(super) async fn ask(self, http: &Http, base: &str) -> Result<Answered, String> {
-        let request = Request::post(format!("{base}/v1/chat/completions"))
-            .header("authorization", "Bearer the-apps-own-key")
+    /// Asks at `target` and judges the answer; an error says what was wrong with it.
+    pub(super) async fn ask(self, http: &Http, target: &Target) -> Result<Answered, String> {
+        let request = Request::post(format!("{}/chat/completions", target.base_url))
+            .header("authorization", format!("Bearer {}", target.key.expose()))
             .header("content-type", "application/json")
             .body(Full::from(self.body()))
             .map_err(|error| error.to_string())?;

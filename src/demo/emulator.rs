@@ -9,6 +9,7 @@
 //! | `POST /__emulator/behaviour` | adds a rule, or a list of them, behind the others |
 //! | `PUT /__emulator/behaviour` | replaces all rules |
 //! | `GET`, `DELETE /__emulator/behaviour` | lists, clears the rules |
+//! | `GET /__emulator/state` | how it is: `{"requests", "behaviour"}`, a number and the rules |
 //! | `GET /__emulator/requests?since=N` | what was received: `{"count", "requests"}` |
 //! | `DELETE /__emulator/requests` | forgets it |
 //! | `POST /__emulator/release` | lets every answer that is held go on |
@@ -39,6 +40,7 @@ use tokio::sync::watch;
 pub mod bedrock;
 pub mod behaviour;
 mod converse_rules;
+mod desk;
 mod frames;
 mod log;
 pub mod openai;
@@ -52,6 +54,7 @@ mod tap;
 
 pub use bedrock::BedrockEmulator;
 pub use behaviour::Rule;
+pub use desk::Desk;
 pub use log::{BODY, Captured, Ended, KEPT};
 pub use openai::OpenAiEmulator;
 pub use record::Recorder;
@@ -165,6 +168,11 @@ impl<P: Provider> Emulator<P> {
     /// Plays `behaviour` for the next call.
     pub fn once(&self, behaviour: P::Behaviour) {
         self.add(Rule::times(behaviour, 1));
+    }
+
+    /// What `GET /__emulator/state` answers.
+    pub fn state(&self) -> Value {
+        self.core.state()
     }
 
     /// Clears every rule.
@@ -299,6 +307,7 @@ impl<P: Provider> Core<P> {
                 lock(&self.rules).clear();
                 Ok(json!([]))
             }
+            (&Method::GET, "state") => Ok(self.state()),
             (&Method::GET, "requests") => {
                 let since = uri.query().and_then(|query| query.strip_prefix("since="));
                 let since = since.and_then(|since| since.parse().ok()).unwrap_or(0);
@@ -325,6 +334,11 @@ impl<P: Provider> Core<P> {
             Ok(json) => json_answer(StatusCode::OK, &json),
             Err(error) => json_answer(StatusCode::BAD_REQUEST, &json!({"error": error})),
         })
+    }
+
+    /// How many requests came, and what is played.
+    fn state(&self) -> Value {
+        json!({"requests": self.log.count(), "behaviour": lock(&self.rules).list()})
     }
 
     fn add_rules(&self, body: &Bytes, replace: bool) -> Result<Value, String> {

@@ -5,7 +5,7 @@
 //! “from now on” is not blurred by answers that were under way, and only so many of them, so that
 //! a share is not blurred by the slow ones that have not ended.
 
-use super::app::{Answered, Http, Question};
+use super::app::{Answered, Http, Question, Target};
 use crate::split::{Bucket, Percent};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -15,9 +15,6 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
-/// The time between two calls.
-const PACE: Duration = Duration::from_millis(30);
-
 /// Calls under way at one time; beyond, the app holds back.
 const IN_FLIGHT: usize = 512;
 
@@ -26,6 +23,8 @@ const IN_FLIGHT: usize = 512;
 pub(super) struct Tally {
     /// Answered calls.
     pub(super) answered: u64,
+    /// Those that Bedrock answered.
+    pub(super) bedrock: u64,
     /// Calls without a complete answer.
     pub(super) errors: u64,
     /// What was wrong with the first of them.
@@ -111,6 +110,7 @@ impl Tally {
                     self.failovers += 1;
                     marked.failovers += 1;
                 } else if answer.by_bedrock {
+                    self.bedrock += 1;
                     marked.bedrock += 1;
                 }
             }
@@ -142,11 +142,11 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Starts calling `base` (the address without a path).
-    pub(super) fn start(base: String) -> Self {
+    /// Starts calling `target`, with `pace` between two calls.
+    pub(super) fn start(target: Target, pace: Duration) -> Self {
         let tally = Arc::<Mutex<Tally>>::default();
         let (running, run) = watch::channel(true);
-        let task = tokio::spawn(drive(base, Arc::clone(&tally), run));
+        let task = tokio::spawn(drive(target, pace, Arc::clone(&tally), run));
         Self {
             tally,
             running,
@@ -157,6 +157,11 @@ impl Load {
     /// What the app has seen.
     pub(super) fn tally(&self) -> Tally {
         lock(&self.tally).clone()
+    }
+
+    /// What was wrong with the first failed call since this was asked last.
+    pub(super) fn take_error(&self) -> Option<String> {
+        lock(&self.tally).first_error.take()
     }
 
     /// Counts the next so many calls in [`Tally::marked`].
@@ -185,10 +190,15 @@ fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn drive(base: String, tally: Arc<Mutex<Tally>>, mut run: watch::Receiver<bool>) {
-    let base: Arc<str> = base.into();
+async fn drive(
+    target: Target,
+    pace: Duration,
+    tally: Arc<Mutex<Tally>>,
+    mut run: watch::Receiver<bool>,
+) {
+    let target = Arc::new(target);
     let http: Http = Client::builder(TokioExecutor::new()).build_http();
-    let mut pace = tokio::time::interval(PACE);
+    let mut pace = tokio::time::interval(pace);
     pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut calls = JoinSet::new();
     for number in 0.. {
@@ -200,11 +210,11 @@ async fn drive(base: String, tally: Arc<Mutex<Tally>>, mut run: watch::Receiver<
         if calls.len() == IN_FLIGHT {
             calls.join_next().await;
         }
-        let (http, base, tally) = (http.clone(), Arc::clone(&base), Arc::clone(&tally));
+        let (http, target, tally) = (http.clone(), Arc::clone(&target), Arc::clone(&tally));
         let mark = lock(&tally).begin();
         calls.spawn(async move {
             let question = Question::new(number);
-            let result = question.ask(&http, &base).await;
+            let result = question.ask(&http, &target).await;
             lock(&tally).end(mark, question.bucket(), result);
         });
     }

@@ -1,10 +1,12 @@
 //! Everything that runs in the demo, and what can be seen of it.
 
 use super::Failed;
+use super::app::{KEY, Target};
 use super::emulator::{BedrockEmulator, Credentials, OpenAiEmulator, Settings};
 use super::load::{Load, Tally};
 use super::sidecar::Sidecar;
 use super::status::{Admin, Status};
+use crate::config::secret::Secret;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,11 +14,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How the emulated models talk.
-const TALK: Settings = Settings {
+pub(super) const TALK: Settings = Settings {
     first_token_ms: 120,
     gap_ms: 12,
     clock_offset_s: 0,
 };
+
+/// The time between two calls of the app.
+const PACE: Duration = Duration::from_millis(30);
 
 /// crossfade's default ports; if they are taken, the demo tries others, below those that the system
 /// gives to clients.
@@ -151,7 +156,11 @@ impl Stage {
 
     /// Starts the app's load.
     pub(super) fn start_load(&mut self) {
-        self.load = Some(Load::start(self.base_url()));
+        let target = Target {
+            base_url: format!("{}/v1", self.base_url()),
+            key: Secret::new(KEY),
+        };
+        self.load = Some(Load::start(target, PACE));
     }
 
     /// Ends everything that runs. The directory stays: it is what the demo can be examined by.
