@@ -2,34 +2,19 @@
 //!
 //! The demo shows crossfade on them and the tests use them as counterparts. An emulator answers as
 //! its provider does, checks what arrives as the provider does, keeps what it received, and
-//! misbehaves on request. Both are driven from Rust ([`Emulator`]'s methods) and over HTTP:
-//!
-//! | call | does |
-//! |---|---|
-//! | `POST /__emulator/behaviour` | adds a rule, or a list of them, behind the others |
-//! | `PUT /__emulator/behaviour` | replaces all rules |
-//! | `GET`, `DELETE /__emulator/behaviour` | lists, clears the rules |
-//! | `GET /__emulator/state` | how it is: `{"requests", "behaviour"}`, a number and the rules |
-//! | `GET /__emulator/requests?since=N` | what was received: `{"count", "requests"}` |
-//! | `DELETE /__emulator/requests` | forgets it |
-//! | `POST /__emulator/release` | lets every answer that is held go on |
-//! | `POST /__emulator/settings` | [`Settings`]; keys that are left out keep their value |
-//! | `POST /__emulator/listening` | `{"listening": false}` refuses connections, `true` ends that |
-//!
-//! All this works on the provider's own port and on a second one ([`Emulator::control_url`]) that
-//! stays open when the first refuses. Nothing here uses crossfade's own translation: an emulator
-//! that shared its mistakes would prove nothing.
+//! misbehaves on request. Both are driven from Rust ([`Emulator`]'s methods) and over HTTP
+//! ([`control`]). Nothing here uses crossfade's own translation: an emulator that shared its mistakes
+//! would prove nothing.
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use behaviour::Rules;
-use bytes::Bytes;
-use http::{Method, Response, StatusCode};
-use log::{Log, Ticket};
+use http::{Response, StatusCode};
+use log::{Log, Ticket, sha256_hex};
 use script::Script;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use server::{App, Dropped, Exchange, Server};
 use std::fmt;
 use std::io;
@@ -39,6 +24,7 @@ use tokio::sync::watch;
 
 pub mod bedrock;
 pub mod behaviour;
+mod control;
 mod converse_rules;
 mod desk;
 mod frames;
@@ -284,6 +270,22 @@ impl<P: Provider> Core<P> {
         Some(behaviour)
     }
 
+    /// What this exchange is called: 32 hexadecimal digits.
+    fn request_id(&self, ticket: &Ticket) -> String {
+        let mut id = sha256_hex(format!("{}{}", ticket.seq(), self.unix_ms()).as_bytes());
+        id.truncate(32);
+        id
+    }
+
+    /// The last of an exchange: dates the answer and notes how it goes on.
+    fn finished(&self, mut response: Response<Script>, ticket: Ticket) -> Response<Script> {
+        if let Some(date) = self.http_date() {
+            set(&mut response, http::header::DATE.as_str(), &date);
+        }
+        ticket.status(response.status().as_u16());
+        response.map(|body| body.noted(ticket))
+    }
+
     /// Ends at the next [`Emulator::release`].
     fn released(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut release = self.release.subscribe();
@@ -292,101 +294,14 @@ impl<P: Provider> Core<P> {
             let _ = release.changed().await;
         }
     }
-
-    /// Answers a control call.
-    async fn control(&self, exchange: &mut Exchange) -> Result<Response<Script>, Dropped> {
-        let body = exchange.body().await?;
-        let method = exchange.request.method();
-        let uri = exchange.request.uri();
-        let path = uri.path().strip_prefix(CONTROL).unwrap_or_default();
-        let answer = match (method, path) {
-            (&Method::POST, "behaviour") => self.add_rules(&body, false),
-            (&Method::PUT, "behaviour") => self.add_rules(&body, true),
-            (&Method::GET, "behaviour") => Ok(json!(lock(&self.rules).list())),
-            (&Method::DELETE, "behaviour") => {
-                lock(&self.rules).clear();
-                Ok(json!([]))
-            }
-            (&Method::GET, "state") => Ok(self.state()),
-            (&Method::GET, "requests") => {
-                let since = uri.query().and_then(|query| query.strip_prefix("since="));
-                let since = since.and_then(|since| since.parse().ok()).unwrap_or(0);
-                Ok(json!({"count": self.log.count(), "requests": self.log.since(since)}))
-            }
-            (&Method::DELETE, "requests") => {
-                self.log.clear();
-                Ok(json!({"count": 0}))
-            }
-            (&Method::POST, "release") => {
-                self.release.send_replace(());
-                Ok(json!({}))
-            }
-            (&Method::POST, "settings") => self.change_settings(&body),
-            (&Method::POST, "listening") => self.change_listening(&body).await,
-            (_, _) => {
-                return Ok(json_answer(
-                    StatusCode::NOT_FOUND,
-                    &json!({"error": "no such call"}),
-                ));
-            }
-        };
-        Ok(match answer {
-            Ok(json) => json_answer(StatusCode::OK, &json),
-            Err(error) => json_answer(StatusCode::BAD_REQUEST, &json!({"error": error})),
-        })
-    }
-
-    /// How many requests came, and what is played.
-    fn state(&self) -> Value {
-        json!({"requests": self.log.count(), "behaviour": lock(&self.rules).list()})
-    }
-
-    fn add_rules(&self, body: &Bytes, replace: bool) -> Result<Value, String> {
-        let json = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let added = Rule::list_from_json(json)?;
-        let mut rules = lock(&self.rules);
-        if replace {
-            rules.clear();
-        }
-        added.into_iter().for_each(|rule| rules.add(rule));
-        Ok(json!(rules.list()))
-    }
-
-    fn change_settings(&self, body: &Bytes) -> Result<Value, String> {
-        let change: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let mut settings = lock(&self.settings);
-        let mut merged = json!(*settings);
-        if let (Some(merged), Some(change)) = (merged.as_object_mut(), change.as_object()) {
-            merged.extend(change.clone());
-        }
-        *settings = serde_json::from_value(merged).map_err(|error| error.to_string())?;
-        Ok(json!(*settings))
-    }
-
-    async fn change_listening(&self, body: &Bytes) -> Result<Value, String> {
-        #[derive(Deserialize)]
-        struct Change {
-            listening: bool,
-        }
-        let Change { listening } =
-            serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let data = self.data.get().ok_or("not started yet")?;
-        data.listen(listening)
-            .await
-            .map_err(|error| error.to_string())?;
-        Ok(json!({"listening": listening}))
-    }
 }
-
-/// Where the control calls are.
-const CONTROL: &str = "/__emulator/";
 
 /// The provider's port.
 struct Data<P: Provider>(Arc<Core<P>>);
 
 impl<P: Answering> App for Data<P> {
     async fn answer(self: Arc<Self>, mut exchange: Exchange) -> Result<Response<Script>, Dropped> {
-        if exchange.request.uri().path().starts_with(CONTROL) {
+        if exchange.request.uri().path().starts_with(control::PATH) {
             self.0.control(&mut exchange).await
         } else {
             P::answer(self.0.clone(), exchange).await
@@ -408,6 +323,13 @@ fn target(exchange: &Exchange) -> String {
     let uri = exchange.request.uri();
     uri.path_and_query()
         .map_or_else(|| uri.to_string(), ToString::to_string)
+}
+
+fn set(response: &mut Response<Script>, name: &'static str, value: &str) {
+    if let Ok(value) = http::HeaderValue::from_str(value) {
+        let name = http::header::HeaderName::from_static(name);
+        response.headers_mut().insert(name, value);
+    }
 }
 
 fn json_answer(status: StatusCode, json: &Value) -> Response<Script> {

@@ -6,18 +6,17 @@
 
 use super::converse_rules;
 use super::frames;
-use super::log::sha256_hex;
 use super::record::Recorder;
 use super::script::{Script, Step};
 use super::server::{Dropped, Exchange};
 use super::sigv4::{self, Credentials, Received};
-use super::{Answering, Core, Emulator, Provider, json_answer, run, target};
+use super::{Answering, Core, Emulator, Provider, json_answer, run, set, target};
 use answer::{Answer, Event};
-use behaviour::{Before, Fault, Instead, Played};
+use behaviour::{Fault, Instead, Played};
 use bytes::Bytes;
 use error::ServiceError;
-use http::header::{CONTENT_TYPE, DATE, HeaderName};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use std::io;
@@ -82,17 +81,9 @@ impl Answering for Bedrock {
             ticket.refused(&format!("it cannot be recorded: {error}"));
             return Err(Dropped::on_purpose(ticket));
         }
-        let mut played = core
-            .pick(model, &ticket)
-            .unwrap_or(Behaviour::Normal)
-            .played();
-        match played.before {
-            Before::Nothing => {}
-            Before::Hang => std::future::pending::<()>().await,
-            Before::Drop => return Err(Dropped::on_purpose(ticket)),
-            Before::Delay(how_long) => tokio::time::sleep(how_long).await,
-        }
-        let seq = ticket.seq();
+        let behaviour = core.pick(model, &ticket).unwrap_or(Behaviour::Normal);
+        let mut played = behaviour.played();
+        let ticket = played.before.play(ticket).await?;
         let (mut response, after) = match core.check(&exchange, call.as_ref(), &body) {
             Err(error) => {
                 ticket.refused(&format!("{}: {}", error.code, error.message));
@@ -104,7 +95,7 @@ impl Answering for Bedrock {
             },
         };
         tokio::time::sleep(after).await;
-        let id = sha256_hex(format!("{seq}{}", core.unix_ms()).as_bytes());
+        let id = core.request_id(&ticket);
         let part = |range| id.get(range).unwrap_or_default();
         let id = [
             part(0..8),
@@ -115,19 +106,7 @@ impl Answering for Bedrock {
         ]
         .join("-");
         set(&mut response, "x-amzn-requestid", &id);
-        if let Some(date) = core.http_date() {
-            set(&mut response, DATE.as_str(), &date);
-        }
-        ticket.status(response.status().as_u16());
-        Ok(response.map(|body| body.noted(ticket)))
-    }
-}
-
-fn set(response: &mut Response<Script>, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static(name), value);
+        Ok(core.finished(response, ticket))
     }
 }
 

@@ -6,9 +6,12 @@
 //! `{"behaviour": "error", "kind": "throttling", "times": 3, "model": "amazon.nova-lite-v1:0",
 //! "probability": 0.5}`. Draws come from a fixed sequence: the same calls meet the same faults.
 
+use super::log::Ticket;
+use super::server::Dropped;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::time::Duration;
 
 /// A behaviour and when it is played.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -95,6 +98,35 @@ impl<B: DeserializeOwned> Rule<B> {
         match json {
             Value::Array(rules) => rules.into_iter().map(Self::from_json).collect(),
             one => Self::from_json(one).map(|rule| vec![rule]),
+        }
+    }
+}
+
+/// What happens before the request is looked at, whoever the provider is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A wait.
+    Delay(Duration),
+    /// No answer, ever.
+    Hang,
+    /// The end of the connection.
+    Drop,
+}
+
+impl Before {
+    /// Lets it happen to the exchange of `ticket`, which comes back if the exchange goes on.
+    pub(super) async fn play(self, ticket: Ticket) -> Result<Ticket, Dropped> {
+        match self {
+            Self::Nothing => Ok(ticket),
+            Self::Delay(how_long) => {
+                tokio::time::sleep(how_long).await;
+                Ok(ticket)
+            }
+            Self::Hang => std::future::pending().await,
+            Self::Drop => Err(Dropped::on_purpose(ticket)),
         }
     }
 }

@@ -3,9 +3,10 @@
 //! For what emulates no provider but is run beside them, the app: a health check and a person ask
 //! it as they ask an emulator.
 
+use super::control::PATH;
+use super::json_answer;
 use super::script::Script;
 use super::server::{App, Dropped, Exchange, Server};
-use super::{CONTROL, json_answer};
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::io;
@@ -42,7 +43,7 @@ impl<F: Fn() -> Value + Send + Sync + 'static> App for Says<F> {
         // What a request brings is read, so that its connection can be used again.
         exchange.body().await?;
         let request = &exchange.request;
-        let path = request.uri().path().strip_prefix(CONTROL);
+        let path = request.uri().path().strip_prefix(PATH);
         Ok(match (request.method(), path) {
             (&Method::GET, Some("state")) => json_answer(StatusCode::OK, &(self.0)()),
             (_, _) => json_answer(StatusCode::NOT_FOUND, &json!({"error": "no such call"})),

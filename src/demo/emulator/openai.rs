@@ -9,12 +9,12 @@
 use super::log::{Ticket, sha256_hex};
 use super::script::{Script, Step};
 use super::server::{Dropped, Exchange};
-use super::{Answering, Core, Emulator, Provider, json_answer, prose, run, target};
+use super::{Answering, Core, Emulator, Provider, json_answer, prose, run, set, target};
 use answer::Answer;
-use behaviour::{Before, Fault, Played};
+use behaviour::{Fault, Played};
 use bytes::Bytes;
 use error::ApiError;
-use http::header::{CONTENT_TYPE, DATE, HeaderName, SET_COOKIE, UPGRADE};
+use http::header::{CONTENT_TYPE, HeaderName, SET_COOKIE, UPGRADE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -70,17 +70,9 @@ impl Answering for OpenAi {
         let request: Value = serde_json::from_slice(&body).unwrap_or_default();
         let model = call.model(&request).to_owned();
         ticket.model(&model);
-        let mut played = core
-            .pick(&model, &ticket)
-            .unwrap_or(Behaviour::Normal)
-            .played();
-        match played.before {
-            Before::Nothing => {}
-            Before::Hang => std::future::pending::<()>().await,
-            Before::Drop => return Err(Dropped::on_purpose(ticket)),
-            Before::Delay(how_long) => tokio::time::sleep(how_long).await,
-        }
-        let seq = ticket.seq();
+        let behaviour = core.pick(&model, &ticket).unwrap_or(Behaviour::Normal);
+        let mut played = behaviour.played();
+        let ticket = played.before.play(ticket).await?;
         let (mut response, after) = if let Some(error) = played.error.take() {
             at_once(error.response())
         } else {
@@ -91,25 +83,12 @@ impl Answering for OpenAi {
             })
         };
         tokio::time::sleep(after).await;
-        let id = sha256_hex(format!("{seq}{}", core.unix_ms()).as_bytes());
-        let id = format!("req_{}", id.get(..32).unwrap_or_default());
+        let id = format!("req_{}", core.request_id(&ticket));
         set(&mut response, "x-request-id", &id);
         set(&mut response, "openai-version", "2020-10-01");
         set(&mut response, "openai-processing-ms", "12");
         set(&mut response, "openai-organization", "emulated");
-        if let Some(date) = core.http_date() {
-            set(&mut response, DATE.as_str(), &date);
-        }
-        ticket.status(response.status().as_u16());
-        Ok(response.map(|body| body.noted(ticket)))
-    }
-}
-
-fn set(response: &mut Response<Script>, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static(name), value);
+        Ok(core.finished(response, ticket))
     }
 }
 

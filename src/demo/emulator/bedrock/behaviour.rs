@@ -2,6 +2,7 @@
 
 use super::answer::Wish;
 use super::error::ServiceError;
+use crate::demo::emulator::behaviour::Before;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -237,20 +238,6 @@ pub(super) struct Played {
     pub(super) fault: Option<(usize, Fault)>,
     /// Bytes to a piece of the body.
     pub(super) fragment: Option<usize>,
-}
-
-/// What happens before the request is looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Before {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// A wait.
-    Delay(Duration),
-    /// No answer, ever.
-    Hang,
-    /// The end of the connection.
-    Drop,
 }
 
 /// What is answered instead of an answer.

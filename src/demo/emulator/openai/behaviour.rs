@@ -2,6 +2,7 @@
 
 use super::ApiError;
 use super::answer::Wish;
+use crate::demo::emulator::behaviour::Before;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -92,20 +93,6 @@ pub(super) struct Played {
     pub(super) fault: Option<(usize, Fault)>,
     /// Whether `[DONE]` is left out.
     pub(super) no_done: bool,
-}
-
-/// What happens before the request is looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Before {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// A wait.
-    Delay(Duration),
-    /// No answer, ever.
-    Hang,
-    /// The end of the connection.
-    Drop,
 }
 
 /// What happens in the middle of an answer.
