@@ -219,6 +219,15 @@ pub(crate) fn one_of<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Node) -> Result<T
     }
 }
 
+/// One of a closed list, by its name.
+pub(crate) fn named<T: Copy>(
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> impl Fn(&Node) -> Result<T, Mistake> {
+    let words: Vec<(&str, T)> = all.iter().map(|&it| (name(it), it)).collect();
+    move |node| one_of(&words)(node)
+}
+
 /// 32 bytes in 64 hexadecimal digits.
 pub(crate) fn sha256(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];

@@ -170,8 +170,10 @@ fn detailed(mut section: Section<'_>) -> Option<Mapping> {
     let fits = |text: &str| (1..=PREFIX_BYTES_MAX).contains(&text.len());
     let system_prefix = section.optional("system_prefix", values::text(PREFIX, fits));
     let first_token = section.optional("first_token", first_token);
-    let allow: Option<Vec<Allowance>> = list(&mut section, "allow", "a list", allowance);
-    let refuse: Option<Vec<Loss>> = list(&mut section, "refuse", "a list", loss);
+    let allowance = values::named(Allowance::ALL, Allowance::name);
+    let allow = list(&mut section, "allow", "a list", allowance);
+    let loss = values::named(Loss::ALL, Loss::name);
+    let refuse = list(&mut section, "refuse", "a list", loss);
     let defaults = sampling::read(section.section("defaults"));
     let own = section.section("capabilities");
     let target = model.and_then(|model| match target(&model, family.as_deref()) {
@@ -218,41 +220,6 @@ fn target(model: &str, family: Option<&str>) -> Result<Target, (&'static str, Mi
 
 fn first_token(node: &Node) -> Result<Duration, Mistake> {
     values::duration(defaults::TIMEOUT)(node)
-}
-
-fn allowance(node: &Node) -> Result<Allowance, Mistake> {
-    let named = match node {
-        Node::Text(name) => Allowance::from_name(name),
-        Node::Nothing
-        | Node::Bool(_)
-        | Node::Number(_)
-        | Node::List(_)
-        | Node::Map(_)
-        | Node::Tagged => None,
-    };
-    named.ok_or_else(|| {
-        let names: Vec<&str> = Allowance::ALL
-            .iter()
-            .map(|allowance| allowance.name())
-            .collect();
-        Mistake::from(names.join(", "))
-    })
-}
-
-fn loss(node: &Node) -> Result<Loss, Mistake> {
-    let named = match node {
-        Node::Text(name) => Loss::from_name(name),
-        Node::Nothing
-        | Node::Bool(_)
-        | Node::Number(_)
-        | Node::List(_)
-        | Node::Map(_)
-        | Node::Tagged => None,
-    };
-    named.ok_or_else(|| {
-        let names: Vec<&str> = Loss::ALL.iter().map(|loss| loss.name()).collect();
-        Mistake::from(names.join(", "))
-    })
 }
 
 fn families() -> String {

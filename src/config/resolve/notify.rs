@@ -6,6 +6,7 @@ use super::super::notify::{Form, Kind, Notify};
 use super::super::raw::Node;
 use super::super::secret::Secret;
 use super::super::section::{Mistake, Section, kind};
+use super::super::values;
 use super::list;
 use super::original::expanded;
 use std::path::Path;
@@ -173,23 +174,8 @@ fn long_enough(secret: Secret) -> Result<Secret, Mistake> {
 }
 
 fn event(node: &Node) -> Result<Kind, Mistake> {
-    let names = || {
-        Kind::ALL
-            .iter()
-            .map(|kind| kind.name())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let found = match node {
-        Node::Text(text) => Kind::ALL.iter().copied().find(|kind| kind.name() == text),
-        Node::Nothing
-        | Node::Bool(_)
-        | Node::Number(_)
-        | Node::List(_)
-        | Node::Map(_)
-        | Node::Tagged => None,
-    };
-    found.ok_or_else(|| Mistake::from(format!("one of {}", names())))
+    values::named(Kind::ALL, Kind::name)(node)
+        .map_err(|mistake| Mistake::from(format!("one of {}", mistake.accepted)))
 }
 
 const LIST: &str = "a list with an entry for each destination, such as - webhook: https://…";
