@@ -7,7 +7,7 @@
 //! script can tell a typing mistake from a refusal.
 
 use crate::app;
-use crate::config::watch;
+use crate::config::{schema, watch};
 use crate::controller::Verb;
 use crate::demo;
 use check::Format;
@@ -97,6 +97,12 @@ enum Command {
     Advance(Advance),
     // Its words are beside its arguments.
     Completions(completions::Completions),
+    /// Print the JSON Schema of rollout.yaml, with which editors complete and check it.
+    ///
+    /// Beside the configuration as rollout.schema.json, its first line is
+    /// # yaml-language-server: $schema=./rollout.schema.json
+    #[command(verbatim_doc_comment)]
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -264,6 +270,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Advance(Advance { force, act }) => {
             finish(block_on(commands::act(Verb::Advance { force }, &act)))
         }
+        Command::Schema => finish(Ok(End::Done(schema::json()))),
         Command::Completions(args) => finish(Ok(End::Done(completions::script(&args)))),
     }
 }

@@ -25,8 +25,10 @@ pub mod notify;
 pub mod problems;
 mod raw;
 pub mod resolve;
+pub mod schema;
 pub mod secret;
 mod section;
+pub mod shape;
 pub mod traces;
 mod values;
 pub mod watch;
@@ -77,18 +79,15 @@ pub struct Config {
 impl Config {
     /// The keys whose new value takes a restart to be in force.
     pub fn restart_needed(&self, new: &Self) -> Vec<&'static str> {
-        [
-            ("listen", self.listen != new.listen),
-            ("admin", self.admin != new.admin),
-            ("state", self.state != new.state),
-            (
-                "limits.connections",
-                self.limits.connections != new.limits.connections,
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(key, changed)| changed.then_some(key))
-        .collect()
+        RESTART
+            .into_iter()
+            .filter_map(|(key, differs)| differs(self, new).then_some(key))
+            .collect()
+    }
+
+    /// The keys of which any new value takes one.
+    pub fn restart_keys() -> impl Iterator<Item = &'static str> {
+        RESTART.into_iter().map(|(key, _)| key)
     }
 
     /// This configuration as the running process can follow it: with the old values of what takes a
@@ -108,6 +107,18 @@ impl Config {
         }
     }
 }
+
+/// What takes a restart, with whether two configurations differ in it.
+const RESTART: [(&str, Differs); 4] = [
+    ("listen", |old, new| old.listen != new.listen),
+    ("admin", |old, new| old.admin != new.admin),
+    ("state", |old, new| old.state != new.state),
+    ("limits.connections", |old, new| {
+        old.limits.connections != new.limits.connections
+    }),
+];
+
+type Differs = fn(&Config, &Config) -> bool;
 
 /// The data listener's address.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,10 +7,25 @@ use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
 
+mod configuration;
 mod page;
 mod picture;
 mod rules;
 mod translation;
+
+/// A generated file is what its generator makes.
+#[track_caller]
+fn settled(name: &str, generated: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&file, generated).expect("writable");
+    }
+    let found = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        found == generated,
+        "{name} is old; UPDATE_DOCS=1 rewrites it"
+    );
+}
 
 /// What a scrape says of one metric.
 #[derive(Default)]
@@ -90,16 +105,7 @@ fn table() -> String {
 
 #[test]
 fn the_table_of_metrics_is_what_a_scrape_says() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
-    let table = table();
-    if env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&file, &table).expect("writable");
-    }
-    let found = fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        found == table,
-        "docs/metrics.md is old; UPDATE_DOCS=1 rewrites it"
-    );
+    settled("docs/metrics.md", &table());
 }
 
 #[test]

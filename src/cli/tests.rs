@@ -163,8 +163,16 @@ fn every_result_is_there_for_programs() {
             Some(_) | None => silent.push(command.get_name()),
         }
     }
-    // They run until they are stopped, or have commands of their own, or print a program.
-    let expected = ["run", "emulate", "completions", "openai", "bedrock", "app"];
+    // They run until they are stopped, or have commands of their own, or print a program or JSON.
+    let expected = [
+        "run",
+        "emulate",
+        "schema",
+        "completions",
+        "openai",
+        "bedrock",
+        "app",
+    ];
     assert_eq!(silent, expected);
     assert!(told > 10, "{told}");
 }
@@ -178,6 +186,7 @@ fn documents_name_commands_that_there_are() {
         include_str!("../../docs/migrating.md"),
         include_str!("../../docs/rules.md"),
         include_str!("../../docs/runbook.md"),
+        include_str!("../../docs/configuration.md"),
         include_str!("../../docs/translation.md"),
     ];
     let mut seen = 0;

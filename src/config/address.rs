@@ -6,9 +6,10 @@
 
 use super::Dialect;
 use super::Listen;
-use super::raw::Node;
 use super::section::Mistake;
 use super::section::quoted;
+use super::shape::{Reader, Shape, Text};
+use super::values;
 use http::uri::Authority;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -16,11 +17,44 @@ use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// `IP:PORT` or `unix:PATH`.
-pub(crate) fn listen(node: &Node) -> Result<Listen, Mistake> {
-    let Node::Text(text) = node else {
-        return Err(Mistake::from(LISTEN));
+/// A port, as part of a regular expression.
+macro_rules! port {
+    () => {
+        "0*(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
     };
+}
+
+/// `IP:PORT`, as a regular expression.
+macro_rules! socket {
+    () => {
+        concat!(r"(?:(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.|(?=:))){4}|\[[0-9A-Fa-f:.]+(?:%[0-9]+)?\]):", port!())
+    };
+}
+
+/// A URL that [`BaseUrl::parse`] takes, as a regular expression.
+macro_rules! base_url {
+    () => {
+        concat!(
+            r"https?://(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::",
+            port!(),
+            ")?(?:/[A-Za-z0-9._~-]+)*/*"
+        )
+    };
+}
+
+pub(super) use base_url;
+pub(super) use port;
+
+/// `IP:PORT` or `unix:PATH`.
+pub(crate) fn listen() -> Reader<'static, Listen> {
+    let shape = Text::new(
+        LISTEN,
+        concat!("^(?:unix:[^\\u0000]{1,107}|", socket!(), ")$"),
+    );
+    values::parsed(Shape::Text(shape), LISTEN, listener).shown()
+}
+
+fn listener(text: &str) -> Result<Listen, Mistake> {
     match text.strip_prefix("unix:") {
         Some(path) if (1..=UNIX_PATH_BYTES_MAX).contains(&path.len()) && !path.contains('\0') => {
             Ok(Listen::Unix(PathBuf::from(path)))
@@ -36,12 +70,18 @@ pub(crate) fn listen(node: &Node) -> Result<Listen, Mistake> {
 }
 
 /// `IP:PORT`.
-pub(crate) fn admin(node: &Node) -> Result<SocketAddr, Mistake> {
-    let accepted = "IP:PORT, such as 127.0.0.1:8788";
-    let Node::Text(text) = node else {
-        return Err(Mistake::from(accepted));
-    };
-    text.parse().map_err(|_| Mistake::from(accepted))
+pub(crate) fn admin() -> Reader<'static, SocketAddr> {
+    let shape = Text::new(ADMIN, concat!("^(?:", socket!(), ")$"));
+    let parse = |text: &str| text.parse().map_err(|_| Mistake::from(ADMIN));
+    values::parsed(Shape::Text(shape), ADMIN, parse).shown()
+}
+
+/// A URL as [`BaseUrl::parse`] takes it, made something else of.
+pub(crate) fn url<'a, T: 'a>(parse: impl Fn(BaseUrl) -> Option<T> + 'a) -> Reader<'a, T> {
+    let shape = Text::new(URL, concat!("^", base_url!(), "$"));
+    values::parsed(Shape::Text(shape), URL, move |text| {
+        parse(BaseUrl::parse(text)?).ok_or_else(|| Mistake::from(URL))
+    })
 }
 
 /// Whether only this machine reaches an address.
@@ -238,6 +278,9 @@ const AZURE: [&str; 3] = [
     ".cognitiveservices.azure.com",
     ".services.ai.azure.com",
 ];
+
+/// What `admin` may be.
+const ADMIN: &str = "IP:PORT, such as 127.0.0.1:8788";
 
 /// What `listen` may be.
 const LISTEN: &str = "IP:PORT, such as 127.0.0.1:8787 or [::1]:8787, or unix:PATH";

@@ -163,6 +163,9 @@ pub(crate) const BOUND: RangeInclusive<Percent> = pct(1)..=pct(5_000);
 pub(crate) const GATE_TIMEOUTS: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(25);
 
+/// An entry of `rollout.stages`: 0 % is none.
+pub(crate) const STAGE: RangeInclusive<Percent> = pct(1)..=Percent::ALL;
+
 /// `over` of a rule: six buckets at least.
 pub(crate) const OVER: RangeInclusive<Duration> =
     Duration::from_secs(30)..=Duration::from_hours(24);
@@ -220,9 +223,6 @@ const fn pct(basis_points: u16) -> Percent {
 
 /// Where OpenTelemetry's own exporters send spans if nobody says where.
 pub(crate) const OTLP: &str = "http://localhost:4318";
-
-/// Who asks for traces wants to see some; a busy app samples, or its own tracing does.
-pub(crate) const SAMPLE: Percent = Percent::ALL;
 
 /// What the spans are of.
 pub(crate) const SERVICE: &str = "crossfade";

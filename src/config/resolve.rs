@@ -21,10 +21,15 @@ use super::problems::Problem;
 use super::problems::Problems;
 use super::raw;
 use super::raw::Node;
+use super::schema;
 use super::secret::Secret;
 use super::section::Mistake;
 use super::section::Section;
 use super::section::Sink;
+use super::shape::Entries;
+use super::shape::Reader;
+use super::shape::Shape;
+use super::shape::Text;
 use super::values;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -104,11 +109,21 @@ pub fn load_at(
     }
 }
 
+/// Reads a file that reaches every place into a sink that notes what each key may be.
+pub(super) fn note_all(sink: &Sink) {
+    // The file is a constant; without it there would be no notes, which tests would see.
+    if let Ok(tree) = raw::parse(schema::EVERYWHERE) {
+        let mut root = Section::root(sink, &tree);
+        read(&mut root, &|_| None, Path::new(""));
+        root.finish();
+    }
+}
+
 /// Where the state of a refused configuration is, as far as its text tells: the process that starts
 /// with it must find the latch and the last accepted copy all the same.
 pub fn state_path(text: &str, file: &Path) -> PathBuf {
     let of_tree = |node: &Node| match node {
-        Node::Map(map) => map.value("state").and_then(|node| state(node).ok()),
+        Node::Map(map) => map.value("state").and_then(|node| state().read(node).ok()),
         Node::Nothing
         | Node::Bool(_)
         | Node::Number(_)
@@ -151,11 +166,11 @@ struct Draft {
 fn read(root: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>, file: &Path) -> Draft {
     let sink = root.sink();
     Draft {
-        listen: root.value("listen", Listen::Tcp(defaults::LISTEN), address::listen),
-        admin: root.value("admin", defaults::ADMIN, address::admin),
+        listen: root.value("listen", Listen::Tcp(defaults::LISTEN), address::listen()),
+        admin: root.value("admin", defaults::ADMIN, address::admin()),
         admin_token: access::admin_token(sink, env),
-        original: original::read(root.section("original"), env),
-        bedrock: bedrock::read(root.section("bedrock"), env),
+        original: original::read(root.needed_section("original"), env),
+        bedrock: bedrock::read(root.needed_section("bedrock"), env),
         rollout: rollout::read(root.section("rollout"), env),
         rules: rollout::rules(root.section("rollback")),
         timeouts: timeouts(root.section("timeouts")),
@@ -169,7 +184,7 @@ fn read(root: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>, file: &Pa
         callers: access::callers(root),
         notify: notify::read(root, env, file),
         traces: traces::read(root, env),
-        state: root.value("state", PathBuf::from(defaults::STATE), state),
+        state: root.value("state", PathBuf::from(defaults::STATE), state()),
     }
 }
 
@@ -226,16 +241,23 @@ fn limits(mut section: Section<'_>) -> Limits {
     limits
 }
 
-/// A list under `key`, each entry read by `parse`; what does not parse is noted and left out.
+/// A list under `key`, each entry read by `each`; what does not parse is noted and left out. How
+/// many there must be is the caller's to check.
 fn list<T>(
     section: &mut Section<'_>,
     key: &'static str,
     accepted: &str,
-    parse: impl Fn(&Node) -> Result<T, Mistake>,
+    entries: Entries,
+    each: Reader<'_, T>,
 ) -> Option<Vec<T>> {
     let path = section.path(key);
     let sink = section.sink();
-    section.optional(key, |node| {
+    let shape = Shape::List {
+        of: Box::new(each.shape().clone()),
+        entries,
+        most: defaults::LIST_MAX,
+    };
+    let read = |node: &Node| {
         let Node::List(nodes) = node else {
             return Err(Mistake::from(accepted));
         };
@@ -249,7 +271,7 @@ fn list<T>(
         let read = nodes
             .iter()
             .enumerate()
-            .filter_map(|(at, node)| match parse(node) {
+            .filter_map(|(at, node)| match each.read(node) {
                 Ok(value) => Some(value),
                 Err(mistake) => {
                     sink.problem(mistake.at(format!("{path}[{at}]"), node));
@@ -257,10 +279,11 @@ fn list<T>(
                 }
             });
         Ok(read.collect())
-    })
+    };
+    section.optional(key, Reader::new(shape, read))
 }
 
-fn state(node: &Node) -> Result<PathBuf, Mistake> {
+fn state() -> Reader<'static, PathBuf> {
     let fits = |text: &str| {
         let path = Path::new(text);
         let taken = path
@@ -268,7 +291,9 @@ fn state(node: &Node) -> Result<PathBuf, Mistake> {
             .is_some_and(|own| TAKEN.iter().any(|taken| own == *taken));
         path.file_name().is_some() && !text.ends_with('/') && !text.contains('\0') && !taken
     };
-    values::text(STATE, fits)(node).map(PathBuf::from)
+    values::text(Text::new(STATE, STATE_PATTERN), fits)
+        .map(PathBuf::from)
+        .written(|path| Some(path.display().to_string().into()))
 }
 
 /// `path`, relative to the directory of `file`.
@@ -285,6 +310,12 @@ fn variable(env: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String>
 
 const STATE: &str = "the path of a file, such as /var/lib/crossfade/state.json; its extension is \
                      not one of the files beside it (lock, journal, outbox, bad, tmp, yaml, yml)";
+
+/// No extension of [`TAKEN`]; a name that only begins with a dot has none.
+const STATE_PATTERN: &str = concat!(
+    r"^(?!.*[^/]\.(?:lock|journal|outbox|bad|tmp|yaml|yml)$)",
+    r"(?!(?:.*/)?\.\.$)(?!\.$)[^\u0000]*[^\u0000/]$"
+);
 
 /// What lies beside the state file, and what the configuration itself may be.
 const TAKEN: [&str; 7] = ["lock", "journal", "outbox", "bad", "tmp", "yaml", "yml"];

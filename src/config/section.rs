@@ -3,7 +3,7 @@
 //! A [`Section`] is one map of the file. Each key is asked for once, with a default and a parser; a
 //! value that does not parse is noted and the default stands in for it, so that the rest is still
 //! read. Keys that nobody asked for are mistakes too. [`Sink`] collects everything and turns it
-//! into [`Problems`] at the end.
+//! into [`Problems`] at the end; one that takes notes knows what each key may be as well.
 
 use super::problems::PROBLEMS_MAX;
 use super::problems::Problem;
@@ -11,6 +11,12 @@ use super::problems::Problems;
 use super::problems::Warning;
 use super::raw::Map;
 use super::raw::Node;
+use super::schema::Limit;
+use super::schema::Note;
+use super::schema::Notes;
+use super::shape::Reader;
+use super::shape::Shape;
+use serde_json::Value;
 use std::cell::RefCell;
 
 /// Where mistakes and warnings gather.
@@ -20,9 +26,29 @@ pub(crate) struct Sink {
     warnings: RefCell<Vec<Warning>>,
     unknown: RefCell<Vec<(String, String)>>,
     known: RefCell<Vec<(String, &'static str)>>,
+    notes: Option<RefCell<Notes>>,
 }
 
 impl Sink {
+    /// One that remembers what each key may be.
+    pub(crate) fn noting() -> Self {
+        Self {
+            notes: Some(RefCell::default()),
+            ..Self::default()
+        }
+    }
+
+    /// The keys that were asked for, with their sections.
+    #[cfg(test)]
+    pub(crate) fn known(&self) -> Vec<(String, &'static str)> {
+        self.known.borrow().clone()
+    }
+
+    /// What it remembers.
+    pub(crate) fn into_notes(self) -> Notes {
+        self.notes.map(RefCell::into_inner).unwrap_or_default()
+    }
+
     /// Notes a mistake.
     pub(crate) fn problem(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
@@ -152,8 +178,47 @@ impl<'a> Section<'a> {
         join(&self.path, key)
     }
 
+    /// Notes what `key` may be, where somebody takes notes.
+    pub(crate) fn note(&self, key: &'static str, shape: &Shape, default: Option<Value>) {
+        if let Some(notes) = &self.sink.notes {
+            notes.borrow_mut().keys.push(Note {
+                section: self.path.clone(),
+                key,
+                shape: shape.clone(),
+                default,
+                required: false,
+            });
+        }
+    }
+
+    /// Adds to the note of `key`, which has one.
+    pub(crate) fn amend(&self, key: &'static str, change: impl FnOnce(&mut Note)) {
+        if let Some(notes) = &self.sink.notes {
+            let mut notes = notes.borrow_mut();
+            let of_key = |note: &&mut Note| note.section == self.path && note.key == key;
+            if let Some(note) = notes.keys.iter_mut().rev().find(of_key) {
+                change(note);
+            }
+        }
+    }
+
+    /// Notes what the keys of this section may not be together; whoever does so checks it too.
+    pub(crate) fn limit(&self, limit: Limit) {
+        if let Some(notes) = &self.sink.notes {
+            notes.borrow_mut().limits.push((self.path.clone(), limit));
+        }
+    }
+
+    /// The section under `key`, in which something is required.
+    pub(crate) fn needed_section(&mut self, key: &'static str) -> Self {
+        let section = self.section(key);
+        self.amend(key, |note| note.required = true);
+        section
+    }
+
     /// The section under `key`; nothing there is a section of defaults.
     pub(crate) fn section(&mut self, key: &'static str) -> Self {
+        self.note(key, &Shape::Section, None);
         let map = match self.node(key) {
             None | Some(Node::Nothing) => None,
             Some(Node::Map(map)) => Some(map),
@@ -174,13 +239,14 @@ impl<'a> Section<'a> {
     }
 
     /// The value of `key`, if it is there and parses.
-    pub(crate) fn optional<T>(
-        &mut self,
-        key: &'static str,
-        parse: impl FnOnce(&Node) -> Result<T, Mistake>,
-    ) -> Option<T> {
+    pub(crate) fn optional<T>(&mut self, key: &'static str, reader: Reader<'_, T>) -> Option<T> {
+        self.take(key, &reader)
+    }
+
+    fn take<T>(&mut self, key: &'static str, reader: &Reader<'_, T>) -> Option<T> {
+        self.note(key, reader.shape(), None);
         let node = self.node(key)?;
-        match parse(node) {
+        match reader.read(node) {
             Ok(value) => Some(value),
             Err(mistake) => {
                 self.sink.problem(mistake.at(self.path(key), node));
@@ -190,13 +256,10 @@ impl<'a> Section<'a> {
     }
 
     /// The value of `key`, or `default`.
-    pub(crate) fn value<T>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        parse: impl FnOnce(&Node) -> Result<T, Mistake>,
-    ) -> T {
-        self.optional(key, parse).unwrap_or(default)
+    pub(crate) fn value<T>(&mut self, key: &'static str, default: T, reader: Reader<'_, T>) -> T {
+        let value = self.take(key, &reader);
+        self.amend(key, |note| note.default = reader.write(&default));
+        value.unwrap_or(default)
     }
 
     /// The value of `key`; nothing there is a mistake.
@@ -204,15 +267,16 @@ impl<'a> Section<'a> {
         &mut self,
         key: &'static str,
         accepted: &str,
-        parse: impl FnOnce(&Node) -> Result<T, Mistake>,
+        reader: Reader<'_, T>,
     ) -> Option<T> {
-        if self.map.is_none_or(|map| map.value(key).is_none()) {
-            self.known.push(key);
+        let missing = self.map.is_none_or(|map| map.value(key).is_none());
+        if missing {
             self.sink
                 .problem(Problem::new(self.path(key), "nothing", accepted));
-            return None;
         }
-        self.optional(key, parse)
+        let value = self.optional(key, reader);
+        self.amend(key, |note| note.required = true);
+        value
     }
 
     /// Reports the keys that were not asked for or came twice.

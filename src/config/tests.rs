@@ -1,7 +1,7 @@
 //! Whole configurations: what each mistake is called, and what the file may say.
 
 use super::*;
-use crate::config::resolve::load;
+use crate::config::schema::judge::{Judged, is_beyond, judge};
 use crate::rollout::Gate;
 use crate::rollout::plan::Abandoned;
 use crate::rollout::plan::Action;
@@ -34,6 +34,27 @@ fn env_of(pairs: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> + use<> {
         .map(|&(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     move |name| pairs.get(name).cloned()
+}
+
+/// Reads a file, and sees to it that an editor says the same of it: nothing against a good one, and
+/// something against a bad one, unless it is bad in what a schema cannot say.
+#[track_caller]
+fn load(text: &str, env: &impl Fn(&str) -> Option<String>) -> Result<Config, Problems> {
+    let result = resolve::load(text, env);
+    match (&result, judge(text)) {
+        (Ok(_), judged) => assert_eq!(judged, Judged::Fits, "{text}"),
+        // What a variable holds, no editor knows.
+        (Err(_), Judged::Fits) if text.contains("${") => {}
+        (Err(problems), Judged::Fits) => {
+            let lines = problems.lines();
+            assert!(
+                lines.iter().all(|line| is_beyond(line)),
+                "{text}\n{lines:#?}"
+            );
+        }
+        (Err(_), Judged::Refused(_) | Judged::NotJson) => {}
+    }
+    result
 }
 
 /// The lines of all mistakes; none for a valid file.
@@ -811,11 +832,11 @@ fn a_mapping_may_know_better_than_the_table() {
 #[test]
 fn the_example_names_every_capability_and_all_its_values() {
     for column in crate::translate::capability::Column::all() {
-        let values = column
-            .accepted()
-            .replace("a number of tokens from 1 to 10000000", "");
-        let words = values.split(", ").chain([column.name()]);
-        for word in words.filter(|word| !word.is_empty()) {
+        let values = match column.accepted() {
+            crate::translate::capability::Accepted::Words(words) => words,
+            crate::translate::capability::Accepted::Tokens(_) => &[],
+        };
+        for &word in values.iter().chain([&column.name()]) {
             let known = EXAMPLE
                 .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
                 .any(|found| found == word);

@@ -1,43 +1,44 @@
 //! How single values are written: durations, shares, percentages, sizes, counts, names.
 //!
-//! Each function reads one [`Node`] and answers with the value or with what is accepted. YAML's own
-//! guesses are not trusted further than they are clear: `010` is no number here, `600` no duration
+//! Each function makes a [`Reader`], which reads one [`Node`] and answers with the value or with
+//! what is accepted. YAML's own guesses are not trusted further than they are clear: `010` is no number here, `600` no duration
 //! and `2` no share.
 
 use super::raw::Node;
 use super::section::Mistake;
+use super::shape::Reader;
+use super::shape::Shape;
+use super::shape::Text;
 use crate::split::Percent;
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// `10m`, `90s`, `500ms`, `1h30m`, within `range`.
-pub(crate) fn duration(
-    range: RangeInclusive<Duration>,
-) -> impl Fn(&Node) -> Result<Duration, Mistake> {
-    move |node| {
-        let accepted = || {
-            let (min, max) = (shown_duration(*range.start()), shown_duration(*range.end()));
-            Mistake::from(format!(
-                "a duration such as 10m, 90s or 500ms, from {min} to {max}"
-            ))
+pub(crate) fn duration(range: RangeInclusive<Duration>) -> Reader<'static, Duration> {
+    let shape = Shape::Duration(range.clone());
+    let accepted = shape.clone();
+    let read = move |node: &Node| {
+        let written = match node {
+            Node::Text(text) => humantime::parse_duration(text).ok(),
+            Node::Nothing
+            | Node::Bool(_)
+            | Node::Number(_)
+            | Node::List(_)
+            | Node::Map(_)
+            | Node::Tagged => None,
         };
-        let Node::Text(text) = node else {
-            return Err(accepted());
-        };
-        match humantime::parse_duration(text) {
-            Ok(value) if range.contains(&value) => Ok(value),
-            Ok(_) | Err(_) => Err(accepted()),
-        }
-    }
+        written
+            .filter(|value| range.contains(value))
+            .ok_or_else(|| Mistake::from(accepted.to_string()))
+    };
+    Reader::new(shape, read).written(|value| Some(shown_duration(*value).into()))
 }
 
 /// As [`duration`], in milliseconds.
-pub(crate) fn duration_ms(
-    range: RangeInclusive<Duration>,
-) -> impl Fn(&Node) -> Result<u64, Mistake> {
-    let parse = duration(range);
-    move |node| parse(node).map(millis)
+pub(crate) fn duration_ms(range: RangeInclusive<Duration>) -> Reader<'static, u64> {
+    duration(range)
+        .map(millis)
+        .written(|value| Some(shown_duration(Duration::from_millis(*value)).into()))
 }
 
 /// Whole milliseconds.
@@ -51,39 +52,42 @@ pub(crate) fn shown_duration(duration: Duration) -> String {
 }
 
 /// `2%`, `2.5 %`: a share in a rule, always with the sign.
-pub(crate) fn share(range: RangeInclusive<Percent>) -> impl Fn(&Node) -> Result<Percent, Mistake> {
-    move |node| {
-        let accepted = || {
-            Mistake::from(format!(
-                "a share such as 2%, from {}% to {}%",
-                range.start(),
-                range.end()
-            ))
+pub(crate) fn share(range: RangeInclusive<Percent>) -> Reader<'static, Percent> {
+    let shape = Shape::Share(range.clone());
+    let accepted = shape.clone();
+    let read = move |node: &Node| {
+        let written = match node {
+            Node::Text(text) => text.strip_suffix('%').map(str::trim_end),
+            Node::Nothing
+            | Node::Bool(_)
+            | Node::Number(_)
+            | Node::List(_)
+            | Node::Map(_)
+            | Node::Tagged => None,
         };
-        let Node::Text(text) = node else {
-            return Err(accepted());
-        };
-        let number = text.strip_suffix('%').map(str::trim_end);
-        match number.and_then(percent_of_text) {
-            Some(value) if range.contains(&value) => Ok(value),
-            Some(_) | None => Err(accepted()),
-        }
-    }
+        written
+            .and_then(percent_of_text)
+            .filter(|value| range.contains(value))
+            .ok_or_else(|| Mistake::from(accepted.to_string()))
+    };
+    Reader::new(shape, read).written(|value| Some(format!("{value}%").into()))
 }
 
 /// `5`, `2.5` or `5%`: a percentage of calls.
-pub(crate) fn percent(node: &Node) -> Result<Percent, Mistake> {
-    let accepted = || Mistake::from(PERCENT);
-    match node {
-        Node::Number(text) => percent_of_text(text).ok_or_else(accepted),
-        Node::Text(text) => percent_text(text).ok_or_else(accepted),
-        Node::Nothing | Node::Bool(_) | Node::List(_) | Node::Map(_) | Node::Tagged => {
-            Err(accepted())
-        }
-    }
+pub(crate) fn percent() -> Reader<'static, Percent> {
+    let read = |node: &Node| {
+        let written = match node {
+            Node::Number(text) => percent_of_text(text),
+            Node::Text(text) => percent_text(text),
+            Node::Nothing | Node::Bool(_) | Node::List(_) | Node::Map(_) | Node::Tagged => None,
+        };
+        written.ok_or_else(|| Mistake::from(PERCENT))
+    };
+    let shape = Shape::Percent(Percent::ZERO..=Percent::ALL);
+    Reader::new(shape, read).written(|value| serde_json::to_value(value).ok())
 }
 
-/// What [`percent`] accepts.
+/// What is accepted as a percentage.
 pub(crate) const PERCENT: &str = "0 to 100, at most two decimals";
 
 /// `5`, `2.5`, `5%`.
@@ -108,22 +112,24 @@ fn percent_of_text(text: &str) -> Option<Percent> {
 }
 
 /// `32MiB`, `512 KiB`, `1GiB`, in bytes.
-pub(crate) fn size(range: RangeInclusive<usize>) -> impl Fn(&Node) -> Result<usize, Mistake> {
-    move |node| {
-        let accepted = || {
-            let (min, max) = (shown_size(*range.start()), shown_size(*range.end()));
-            Mistake::from(format!(
-                "a size such as 32MiB, 512KiB or 1GiB, from {min} to {max}"
-            ))
+pub(crate) fn size(range: RangeInclusive<usize>) -> Reader<'static, usize> {
+    let shape = Shape::Size(range.clone());
+    let accepted = shape.clone();
+    let read = move |node: &Node| {
+        let written = match node {
+            Node::Text(text) => bytes_of_text(text),
+            Node::Nothing
+            | Node::Bool(_)
+            | Node::Number(_)
+            | Node::List(_)
+            | Node::Map(_)
+            | Node::Tagged => None,
         };
-        let Node::Text(text) = node else {
-            return Err(accepted());
-        };
-        match bytes_of_text(text) {
-            Some(value) if range.contains(&value) => Ok(value),
-            Some(_) | None => Err(accepted()),
-        }
-    }
+        written
+            .filter(|value| range.contains(value))
+            .ok_or_else(|| Mistake::from(accepted.to_string()))
+    };
+    Reader::new(shape, read).written(|value| Some(shown_size(*value).into()))
 }
 
 fn bytes_of_text(text: &str) -> Option<usize> {
@@ -145,12 +151,15 @@ pub(crate) fn shown_size(bytes: usize) -> String {
 }
 
 /// A whole number within `range`.
-pub(crate) fn count<T>(range: RangeInclusive<T>) -> impl Fn(&Node) -> Result<T, Mistake>
+pub(crate) fn count<T>(range: RangeInclusive<T>) -> Reader<'static, T>
 where
-    T: std::str::FromStr + PartialOrd + fmt::Display,
+    T: std::str::FromStr + PartialOrd + Copy + TryInto<u64> + 'static,
 {
-    move |node| {
-        let value = match node {
+    let wide = |value: T| value.try_into().unwrap_or(u64::MAX);
+    let shape = Shape::Count(wide(*range.start())..=wide(*range.end()));
+    let accepted = shape.clone();
+    let read = move |node: &Node| {
+        let written: Option<T> = match node {
             Node::Number(text) => text.parse().ok(),
             Node::Nothing
             | Node::Bool(_)
@@ -159,35 +168,31 @@ where
             | Node::Map(_)
             | Node::Tagged => None,
         };
-        match value {
-            Some(value) if range.contains(&value) => Ok(value),
-            Some(_) | None => {
-                let (min, max) = (range.start(), range.end());
-                Err(Mistake::from(format!("a whole number from {min} to {max}")))
-            }
-        }
-    }
+        written
+            .filter(|value| range.contains(value))
+            .ok_or_else(|| Mistake::from(accepted.to_string()))
+    };
+    Reader::new(shape, read).written(|value| (*value).try_into().ok().map(u64::into))
 }
 
 /// `true` or `false`.
-pub(crate) fn flag(node: &Node) -> Result<bool, Mistake> {
-    match node {
+pub(crate) fn flag() -> Reader<'static, bool> {
+    let read = |node: &Node| match node {
         Node::Bool(value) => Ok(*value),
         Node::Nothing
         | Node::Number(_)
         | Node::Text(_)
         | Node::List(_)
         | Node::Map(_)
-        | Node::Tagged => Err(Mistake::from("true or false")),
-    }
+        | Node::Tagged => Err(Mistake::from(Shape::Flag.to_string())),
+    };
+    Reader::new(Shape::Flag, read).written(|value| Some((*value).into()))
 }
 
 /// Text, or a number that was meant as text, if `fits`.
-pub(crate) fn text(
-    accepted: &'static str,
-    fits: impl Fn(&str) -> bool,
-) -> impl Fn(&Node) -> Result<String, Mistake> {
-    move |node| match node {
+pub(crate) fn text<'a>(shape: Text, fits: impl Fn(&str) -> bool + 'a) -> Reader<'a, String> {
+    let accepted = shape.accepted;
+    let read = move |node: &Node| match node {
         Node::Text(text) | Node::Number(text) if fits(text) => Ok(text.clone()),
         Node::Nothing
         | Node::Bool(_)
@@ -196,36 +201,51 @@ pub(crate) fn text(
         | Node::List(_)
         | Node::Map(_)
         | Node::Tagged => Err(Mistake::from(accepted)),
-    }
+    };
+    Reader::new(Shape::Text(shape.or_number()), read).shown()
 }
 
-/// One of a few words, each with its meaning.
-pub(crate) fn one_of<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Node) -> Result<T, Mistake> {
-    move |node| {
+/// Text only, which `parse` takes or refuses; all else is no more than `accepted` says.
+pub(crate) fn parsed<'a, T: 'a>(
+    shape: Shape,
+    accepted: &'static str,
+    parse: impl Fn(&str) -> Result<T, Mistake> + 'a,
+) -> Reader<'a, T> {
+    let read = move |node: &Node| match node {
+        Node::Text(text) => parse(text),
+        Node::Nothing
+        | Node::Bool(_)
+        | Node::Number(_)
+        | Node::List(_)
+        | Node::Map(_)
+        | Node::Tagged => Err(Mistake::from(accepted)),
+    };
+    Reader::new(shape, read)
+}
+
+/// One of a closed list, by its name.
+pub(crate) fn named<T: Copy + 'static>(
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Reader<'static, T> {
+    let words: Vec<(&'static str, T)> = all.iter().map(|&it| (name(it), it)).collect();
+    let shape = Shape::Word(words.iter().map(|&(word, _)| word).collect());
+    let accepted = shape.clone();
+    let read = move |node: &Node| {
         let written = match node {
-            Node::Text(text) => text.as_str(),
+            Node::Text(text) => words.iter().find(|(word, _)| word == text),
             Node::Nothing
             | Node::Bool(_)
             | Node::Number(_)
             | Node::List(_)
             | Node::Map(_)
-            | Node::Tagged => "",
+            | Node::Tagged => None,
         };
-        let found = words.iter().find(|(word, _)| *word == written);
-        found.map(|&(_, meaning)| meaning).ok_or_else(|| {
-            let words: Vec<&str> = words.iter().map(|&(word, _)| word).collect();
-            Mistake::from(words.join(", "))
-        })
-    }
-}
-
-/// One of a closed list, by its name.
-pub(crate) fn named<T: Copy>(
-    all: &[T],
-    name: impl Fn(T) -> &'static str,
-) -> impl Fn(&Node) -> Result<T, Mistake> {
-    let words: Vec<(&str, T)> = all.iter().map(|&it| (name(it), it)).collect();
-    move |node| one_of(&words)(node)
+        written
+            .map(|&(_, meaning)| meaning)
+            .ok_or_else(|| Mistake::from(accepted.to_string()))
+    };
+    Reader::new(shape, read).written(move |value| Some(name(*value).into()))
 }
 
 /// 32 bytes in 64 hexadecimal digits.
@@ -241,7 +261,7 @@ pub(crate) fn sha256(text: &str) -> Option<[u8; 32]> {
 }
 
 /// Largest first.
-const UNITS: [(&str, usize); 4] = [
+pub(super) const UNITS: [(&str, usize); 4] = [
     ("GiB", 1 << 30),
     ("MiB", 1 << 20),
     ("KiB", 1 << 10),

@@ -4,7 +4,7 @@
 mod column;
 pub(super) mod table;
 
-pub use column::Column;
+pub use column::{Accepted, Column};
 
 /// What a model can do through ConverseStream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

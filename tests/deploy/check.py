@@ -3,7 +3,8 @@
 Kubernetes manifests against the API's own schema, the task definition against AWS' model of ECS, the
 policies (and those that `crossfade check --iam` prints) against the published list of IAM actions, resources
 and condition keys, the unit by systemd, the Dockerfile by hadolint, and every rollout.yaml in them by the
-crossfade binary whose path is the argument. Prints one line per check; exits 1 if one failed.
+crossfade binary whose path is the argument. The schema that this binary prints is checked against its own,
+and judges those files and mistyped ones beside it. Prints one line per check; exits 1 if one failed.
 """
 
 import json
@@ -16,6 +17,7 @@ import tempfile
 import botocore.loaders
 import botocore.model
 import botocore.validate
+import jsonschema
 import kubernetes_validate
 import yaml
 from policy_sentry.querying.actions import get_action_data
@@ -69,12 +71,56 @@ def dangling_mounts(pod, spec):
 
 
 def crossfade_check(name, text):
-    """`crossfade check` of a rollout.yaml."""
+    """`crossfade check` of a rollout.yaml, and what the schema says of it."""
+    check(name, refusals(text))
+    check(f"{name}, by the schema", complaints(text))
+
+
+def refusals(text):
+    """Why crossfade refuses a rollout.yaml."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "rollout.yaml")
         file.write_text(text)
         done = subprocess.run([CROSSFADE, "check", file], capture_output=True, text=True)
-    check(name, [] if done.returncode == 0 else [done.stdout + done.stderr])
+    return [] if done.returncode == 0 else [done.stdout + done.stderr]
+
+
+def complaints(text):
+    """What an editor finds wrong with a rollout.yaml."""
+    found = jsonschema.Draft7Validator(SCHEMA).iter_errors(yaml.safe_load(text))
+    return [f"{error.json_path}: {error.message}" for error in found]
+
+
+def schema():
+    """The schema is one, and tells good files from mistyped ones."""
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    check("rollout.schema.json: a schema of draft 7", [])
+    example = (ROOT / "rollout.yaml").read_text()
+    crossfade_check("rollout.yaml", example)
+    for right, wrong in TYPING_MISTAKES:
+        text = example.replace(f"  {right}", f"  {wrong}", 1)
+        missed = [who for who, found in (("crossfade", refusals(text)), ("the schema", complaints(text)))
+                  if not found]
+        check(f"rollout.yaml with {wrong}: refused", [f"not by {who}" for who in missed])
+
+
+# Each in the place of what is right in the example.
+TYPING_MISTAKES = [
+    ("percent: 5", "percentage: 5"),
+    ("percent: 5", "percent: 101"),
+    ("advance: manual", "advance: soon"),
+    ("sticky: conversation", "sticky: ip"),
+    ("bake: 30m", "bake: 30"),
+    ("bake: 30m", "bake: 30 parsecs"),
+    ("bake: 30m", "bake: 59s"),
+    ("error_bound: 2%", "error_bound: 2"),
+    ("error_bound: 2%", "error_bound: 50.01%"),
+    ("min_calls: 500", "min_calls: 500.5"),
+    ("gates: []", "gates: [nobody]"),
+    ("url: https", "url: ftp"),
+    ("gpt-4o-mini: amazon", "gpt-4o-mini: 5 #"),
+    ("on_throttle: rollback", "on_throttle: off"),
+]
 
 
 def task_definition(path):
@@ -211,6 +257,8 @@ def dockerfile(path):
     check(path.name, [done.stdout + done.stderr] if done.returncode else [])
 
 
+SCHEMA = json.loads(subprocess.run([CROSSFADE, "schema"], capture_output=True, check=True).stdout)
+schema()
 for manifest_file in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
     kubernetes(manifest_file)
 task_definition(DEPLOY / "ecs/task-definition.json")

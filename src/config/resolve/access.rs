@@ -3,11 +3,11 @@
 use super::super::Listen;
 use super::super::address;
 use super::super::problems::Problem;
-use super::super::raw::Node;
 use super::super::secret::Secret;
 use super::super::section::Mistake;
 use super::super::section::Section;
 use super::super::section::Sink;
+use super::super::shape::{Entries, Shape, Text};
 use super::super::values;
 use super::list;
 use super::variable;
@@ -15,15 +15,12 @@ use std::path::Path;
 
 /// Reads `hosts`.
 pub(super) fn hosts(root: &mut Section<'_>) -> Vec<String> {
-    let names = list(
-        root,
-        "hosts",
-        "a list of host names without ports",
-        |node| {
-            let accepted = "a host name without a port";
-            values::text(accepted, address::is_host_name)(node)
-        },
-    );
+    let accepted = "a list of host names without ports";
+    let name = values::text(HOST, address::is_host_name);
+    let names = list(root, "hosts", accepted, Entries::Any, name);
+    root.amend("hosts", |note| {
+        note.default = Some(serde_json::Value::Array(Vec::new()));
+    });
     names
         .unwrap_or_default()
         .into_iter()
@@ -35,10 +32,8 @@ pub(super) fn hosts(root: &mut Section<'_>) -> Vec<String> {
 pub(super) fn callers(root: &mut Section<'_>) -> Option<Vec<[u8; 32]>> {
     root.node("callers")?;
     let mut section = root.section("callers");
-    let hashes = list(&mut section, "key_sha256", KEY_HASHES, |node| {
-        let Node::Text(text) = node else {
-            return Err(Mistake::from(KEY_HASH));
-        };
+    let shape = Shape::Text(Text::new(KEY_HASH, "^[0-9A-Fa-f]{64}$"));
+    let hash = values::parsed(shape, KEY_HASH, |text| {
         match values::sha256(text) {
             Some(hash) if hash == EMPTY_SHA256 => {
                 Err(Mistake::found("the hash of nothing at all", KEY_HASH))
@@ -51,6 +46,8 @@ pub(super) fn callers(root: &mut Section<'_>) -> Option<Vec<[u8; 32]>> {
             Some(hash) => Ok(hash),
         }
     });
+    let hashes = list(&mut section, "key_sha256", KEY_HASHES, Entries::Some, hash);
+    section.amend("key_sha256", |note| note.required = true);
     if hashes.as_ref().is_none_or(Vec::is_empty) {
         let path = section.path("key_sha256");
         section
@@ -118,6 +115,11 @@ pub(super) const TOKEN_FILE: &str = "CROSSFADE_ADMIN_TOKEN_FILE";
 
 /// 96 bits in base64.
 const TOKEN_BYTES_MIN: usize = 16;
+
+const HOST: Text = Text::new(
+    "a host name without a port",
+    r"^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$",
+);
 
 const KEY_HASHES: &str = "a list with at least one SHA-256 of an app key";
 

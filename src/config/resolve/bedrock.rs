@@ -15,6 +15,7 @@ use super::super::section::join;
 use super::super::section::kind;
 use super::super::section::quoted;
 use super::super::section::report_repeated;
+use super::super::shape::{Entries, Reader, Shape, Text};
 use super::super::values;
 use super::capabilities;
 use super::list;
@@ -28,7 +29,6 @@ use crate::translate::Target;
 use crate::translate::TargetError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Reads the section; none if no model is mapped.
 pub(super) fn read(
@@ -39,6 +39,8 @@ pub(super) fn read(
     let endpoint = endpoint(&mut section, env);
     let sink = section.sink();
     let path = section.path("models");
+    section.note("models", &models_shape(), None);
+    section.amend("models", |note| note.required = true);
     let models = match section.node("models") {
         Some(Node::Map(map)) if !map.entries.is_empty() => Some(models(sink, &path, map)),
         other => {
@@ -56,9 +58,10 @@ pub(super) fn read(
 }
 
 fn region(section: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>) -> String {
+    let reader = values::text(Text::new(REGION, "^[a-z0-9-]{1,64}$"), is_region);
+    let written = section.value("region", defaults::REGION.to_owned(), reader);
     if section.node("region").is_some() {
-        let parse = values::text(REGION, is_region);
-        return section.value("region", defaults::REGION.to_owned(), parse);
+        return written;
     }
     let told = REGION_VARIABLES
         .into_iter()
@@ -82,16 +85,9 @@ fn region(section: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>) -> S
 }
 
 fn endpoint(section: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>) -> Option<http::Uri> {
+    let written = section.optional("endpoint", address::url(|url| url.uri()));
     if section.node("endpoint").is_some() {
-        return section.optional("endpoint", |node| match node {
-            Node::Text(text) => uri(text),
-            Node::Nothing
-            | Node::Bool(_)
-            | Node::Number(_)
-            | Node::List(_)
-            | Node::Map(_)
-            | Node::Tagged => Err(Mistake::from(address::URL)),
-        });
+        return written;
     }
     let (name, url) = ENDPOINT_VARIABLES
         .into_iter()
@@ -127,11 +123,7 @@ fn models(sink: &Sink, path: &str, map: &Map) -> BTreeMap<String, Arc<Mapping>> 
     for (name, node) in &map.entries {
         let path = join(path, name);
         if !is_model_name(name) {
-            sink.problem(Problem::new(
-                path,
-                quoted(name),
-                "a model name of 1 to 256 characters",
-            ));
+            sink.problem(Problem::new(path, quoted(name), MODEL_NAME.accepted));
         } else if let Some(mapping) = mapping(sink, path, node) {
             models.insert(name.clone(), Arc::new(mapping));
         }
@@ -164,16 +156,16 @@ fn mapping(sink: &Sink, path: String, node: &Node) -> Option<Mapping> {
 
 fn detailed(mut section: Section<'_>) -> Option<Mapping> {
     let sink = section.sink();
-    let model = section.required("model", MODEL_ID, values::text(MODEL_ID, |_| true));
-    let family = section.optional("family", values::text(FAMILY, |text| !text.is_empty()));
+    let model = section.required("model", MODEL_ID, values::text(MODEL_SHAPE, |_| true));
+    let family = section.optional("family", family());
     let max_tokens = section.optional("max_tokens", values::count(defaults::TOKENS));
     let fits = |text: &str| (1..=PREFIX_BYTES_MAX).contains(&text.len());
     let system_prefix = section.optional("system_prefix", values::text(PREFIX, fits));
-    let first_token = section.optional("first_token", first_token);
+    let first_token = section.optional("first_token", values::duration(defaults::TIMEOUT));
     let allowance = values::named(Allowance::ALL, Allowance::name);
-    let allow = list(&mut section, "allow", "a list", allowance);
+    let allow = list(&mut section, "allow", "a list", Entries::Any, allowance);
     let loss = values::named(Loss::ALL, Loss::name);
-    let refuse = list(&mut section, "refuse", "a list", loss);
+    let refuse = list(&mut section, "refuse", "a list", Entries::Any, loss);
     let defaults = sampling::read(section.section("defaults"));
     let own = section.section("capabilities");
     let target = model.and_then(|model| match target(&model, family.as_deref()) {
@@ -218,8 +210,23 @@ fn target(model: &str, family: Option<&str>) -> Result<Target, (&'static str, Mi
     })
 }
 
-fn first_token(node: &Node) -> Result<Duration, Mistake> {
-    values::duration(defaults::TIMEOUT)(node)
+/// Which names there are is asked when the model is known.
+fn family() -> Reader<'static, String> {
+    let names = Shape::Word(Family::names().collect());
+    values::text(FAMILY, |text| !text.is_empty())
+        .shaped(Shape::Either(vec![names, Shape::Text(MODEL_SHAPE)]))
+}
+
+fn models_shape() -> Shape {
+    Shape::Named {
+        name: MODEL_NAME,
+        of: Box::new(Shape::Either(vec![
+            Shape::Text(MODEL_SHAPE),
+            Shape::Section,
+        ])),
+        least: 1,
+        most: defaults::MODELS_MAX,
+    }
 }
 
 fn families() -> String {
@@ -264,9 +271,17 @@ const MODEL: &str = "a Bedrock model such as amazon.nova-lite-v1:0, or keys with
 
 const MODEL_ID: &str = "a Bedrock model id, inference profile or ARN";
 
-const FAMILY: &str = "the name of a model family, such as nova";
+const MODEL_SHAPE: Text = Text::new(MODEL_ID, "^[A-Za-z0-9._:/-]+$").up_to(2_048);
 
-const PREFIX: &str = "text of at most 64 KiB";
+const MODEL_NAME: Text = Text::new(
+    "a model name of 1 to 256 characters",
+    r"^[^\u0000-\u001f\u007f-\u009f]+$",
+)
+.up_to(256);
+
+const FAMILY: Text = Text::new("the name of a model family, such as nova", ".");
+
+const PREFIX: Text = Text::new("text of at most 64 KiB", r"[\s\S]").up_to(PREFIX_BYTES_MAX);
 
 /// Sent with every call.
 const PREFIX_BYTES_MAX: usize = 64 * 1024;

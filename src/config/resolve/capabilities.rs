@@ -4,32 +4,48 @@ use super::super::problems::Problem;
 use super::super::raw::Node;
 use super::super::section::Mistake;
 use super::super::section::Section;
+use super::super::shape::{Reader, Shape};
 use crate::translate::Capabilities;
+use crate::translate::capability::Accepted;
 use crate::translate::capability::AnswerSchema;
 use crate::translate::capability::Choice;
 use crate::translate::capability::Column;
 use crate::translate::capability::Tools;
+use std::cell::Cell;
 
 /// What `told` becomes with the section's own values in it; none: the model is a mistake itself.
 pub(super) fn read(mut section: Section<'_>, told: Option<Capabilities>) -> Capabilities {
-    let mut capabilities = told.unwrap_or_default();
+    let own = Cell::new(told.unwrap_or_default());
     for column in Column::all() {
-        section.optional(column.name(), |node| {
+        let read = |node: &Node| {
             let text = match node {
                 Node::Bool(true) => "true",
                 Node::Bool(false) => "false",
                 Node::Number(text) | Node::Text(text) => text,
                 Node::Nothing | Node::List(_) | Node::Map(_) | Node::Tagged => "",
             };
+            let mut capabilities = own.get();
             let set = column.set(&mut capabilities, text);
-            set.ok_or_else(|| Mistake::from(column.accepted()))
-        });
+            own.set(capabilities);
+            set.ok_or_else(|| Mistake::from(shape(column).to_string()))
+        };
+        section.optional(column.name(), Reader::new(shape(column), read));
     }
+    let capabilities = own.get();
     if let Some(told) = told {
         check(&section, told, capabilities);
     }
     section.finish();
     capabilities
+}
+
+fn shape(column: &Column) -> Shape {
+    match column.accepted() {
+        Accepted::Words(words) => Shape::Word(words.to_vec()),
+        Accepted::Tokens(range) => {
+            Shape::Tokens(u64::from(*range.start())..=u64::from(*range.end()))
+        }
+    }
 }
 
 /// What cannot be true together. The table's own values are no mistake of the file.

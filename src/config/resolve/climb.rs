@@ -2,13 +2,13 @@
 
 use super::super::Webhook;
 use super::super::address;
-use super::super::address::BaseUrl;
 use super::super::defaults;
 use super::super::problems::Problem;
 use super::super::raw::Node;
 use super::super::section::Mistake;
 use super::super::section::Section;
 use super::super::section::Sink;
+use super::super::shape::{Entries, Reader, Shape};
 use super::super::values;
 use super::super::values::shown_duration;
 use super::list;
@@ -17,12 +17,13 @@ use crate::rollout::Climb;
 use crate::rollout::Gate;
 use crate::rollout::plan::Rules;
 use crate::split::Percent;
+use serde_json::Value;
 use std::time::Duration;
 
 /// Reads `advance`, the keys that only `auto` follows, and where the webhook gate is.
 pub(super) fn read(section: &mut Section<'_>, stages: &[Percent]) -> (Advance, Option<Webhook>) {
-    let words = [("manual", Who::Person), ("auto", Who::Machine)];
-    let who = section.value("advance", Who::Person, values::one_of(&words));
+    let who = values::named(&[Who::Person, Who::Machine], Who::name);
+    let who = section.value("advance", Who::Person, who);
     let bake = || values::duration_ms(defaults::BAKES);
     let bake_ms = section.value("bake", values::millis(defaults::BAKE), bake());
     let final_bake_ms = section.value("final_bake", values::millis(defaults::FINAL_BAKE), bake());
@@ -101,6 +102,15 @@ enum Who {
     Machine,
 }
 
+impl Who {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Person => "manual",
+            Self::Machine => "auto",
+        }
+    }
+}
+
 /// One entry of `gates`.
 enum Entry {
     Manual,
@@ -110,9 +120,15 @@ enum Entry {
 fn gates(section: &mut Section<'_>) -> (Vec<Gate>, Option<Webhook>) {
     let (sink, path) = (section.sink(), section.path("gates"));
     let at = std::cell::Cell::new(0_usize);
-    let entries = list(section, "gates", GATES, |node| {
+    let read = |node: &Node| {
         let number = at.replace(at.get() + 1);
         entry(sink, format!("{path}[{number}]"), node)
+    };
+    let manual = Shape::Word(vec![Gate::Manual.name()]);
+    let each = Reader::new(Shape::Either(vec![manual, Shape::Section]), read);
+    let entries = list(section, "gates", GATES, Entries::Once, each);
+    section.amend("gates", |note| {
+        note.default = Some(Value::Array(Vec::new()))
     });
     let mut gates = Vec::new();
     let mut webhook = None;
@@ -147,7 +163,7 @@ fn entry(sink: &Sink, path: String, node: &Node) -> Result<Entry, Mistake> {
         | Node::Tagged => return Err(Mistake::from(GATE)),
     };
     let mut keys = Section::of(sink, path, Some(map));
-    let url = keys.optional("webhook", url);
+    let url = keys.required("webhook", GATE, address::url(|url| url.uri()));
     let timeout = keys.value(
         "timeout",
         defaults::GATE_TIMEOUT,
@@ -157,14 +173,6 @@ fn entry(sink: &Sink, path: String, node: &Node) -> Result<Entry, Mistake> {
     // What stands for a wrong address is never called: the file is refused.
     let url = url.unwrap_or_default();
     Ok(Entry::Webhook(Webhook { url, timeout }))
-}
-
-fn url(node: &Node) -> Result<http::Uri, Mistake> {
-    let accepted = || Mistake::from(address::URL);
-    let Node::Text(text) = node else {
-        return Err(accepted());
-    };
-    BaseUrl::parse(text)?.uri().ok_or_else(accepted)
 }
 
 const GATE: &str = "manual, or { webhook: https://… }, with a timeout if 10s do not fit";

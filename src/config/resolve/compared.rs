@@ -16,10 +16,10 @@ use crate::rollout::plan::Rules;
 /// `relative` and `rejected`: `{ odds: 1000, action: hold }`.
 pub(super) fn relative(mut keys: Section<'_>) -> Relative {
     let Relative { odds, action } = defaults::RELATIVE;
-    let actions = Action::ALL.map(|action| (action.name(), action));
+    let actions = values::named(&Action::ALL, Action::name);
     let rule = Relative {
         odds: keys.value("odds", odds, values::count(defaults::ODDS)),
-        action: keys.value("action", action, values::one_of(&actions)),
+        action: keys.value("action", action, actions),
     };
     keys.finish();
     rule
@@ -53,10 +53,6 @@ pub(super) fn check(sink: &Sink, rollout: &Rollout, rules: &Rules) {
 
 /// `on_throttle`.
 pub(super) fn on_throttle(section: &mut Section<'_>) -> OnThrottle {
-    let choices = OnThrottle::ALL.map(|choice| (choice.name(), choice));
-    section.value(
-        "on_throttle",
-        defaults::ON_THROTTLE,
-        values::one_of(&choices),
-    )
+    let choices = values::named(&OnThrottle::ALL, OnThrottle::name);
+    section.value("on_throttle", defaults::ON_THROTTLE, choices)
 }

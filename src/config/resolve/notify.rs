@@ -1,14 +1,17 @@
 //! `notify`: who is told what.
 
-use super::super::address::BaseUrl;
+use super::super::address::{BaseUrl, base_url, port};
 use super::super::defaults;
 use super::super::notify::{Form, Kind, Notify};
 use super::super::raw::Node;
+use super::super::schema::{Limit, Pairs};
 use super::super::secret::Secret;
 use super::super::section::{Mistake, Section, kind};
+use super::super::shape::{Entries, Reader, Shape, Text};
 use super::super::values;
 use super::list;
 use super::original::expanded;
+use serde_json::Value;
 use std::path::Path;
 
 /// Reads the list. `file` is the configuration, whose directory relative paths begin in.
@@ -18,6 +21,12 @@ pub(super) fn read(
     file: &Path,
 ) -> Vec<Notify> {
     let (sink, path) = (root.sink(), root.path("notify"));
+    let shape = Shape::List {
+        of: Box::new(Shape::Section),
+        entries: Entries::Any,
+        most: defaults::NOTIFY_MAX,
+    };
+    root.note("notify", &shape, Some(Value::Array(Vec::new())));
     let nodes = match root.node("notify") {
         None | Some(Node::Nothing) => return Vec::new(),
         Some(Node::List(nodes)) => nodes,
@@ -56,8 +65,8 @@ fn entry(
     file: &Path,
 ) -> Option<Notify> {
     let (sink, place) = (section.sink(), section.path("webhook"));
-    let webhook = section.optional("webhook", |node| url(node, env));
-    let slack = section.optional("slack", |node| url(node, env));
+    let webhook = section.optional("webhook", url(env));
+    let slack = section.optional("slack", url(env));
     let both = section.node("webhook").is_some() && section.node("slack").is_some();
     let neither = section.node("webhook").is_none() && section.node("slack").is_none();
     if both || neither {
@@ -68,8 +77,8 @@ fn entry(
         };
         sink.problem(super::Problem::new(place, found, ENTRY));
     }
-    let secret = section.optional("secret", |node| secret(node, env));
-    let in_file = section.optional("secret_file", |node| secret_file(node, file));
+    let secret = section.optional("secret", secret(env));
+    let in_file = section.optional("secret_file", secret_file(file));
     for (key, given) in [
         ("secret", secret.is_some()),
         ("secret_file", in_file.is_some()),
@@ -88,7 +97,10 @@ fn entry(
             "one of secret and secret_file",
         ));
     }
-    let events = list(&mut section, "events", EVENTS, event);
+    let event = values::named(Kind::ALL, Kind::name).saying(|names| format!("one of {names}"));
+    let events = list(&mut section, "events", EVENTS, Entries::Any, event);
+    section.limit(Limit::ExactlyOne(&["webhook", "slack"]));
+    section.limit(Limit::NotBoth(SECRETS));
     section.finish();
     let events = match events {
         Some(asked) => Kind::ALL
@@ -119,10 +131,19 @@ fn entry(
 }
 
 /// A URL that may hold a key: of what is there nothing is shown.
-fn url(node: &Node, env: &impl Fn(&str) -> Option<String>) -> Result<(BaseUrl, Secret), Mistake> {
-    let Node::Text(text) = node else {
-        return Err(Mistake::found(kind(node), URL));
-    };
+fn url(env: &impl Fn(&str) -> Option<String>) -> Reader<'_, (BaseUrl, Secret)> {
+    Reader::new(Shape::Text(URL_SHAPE), |node| match node {
+        Node::Text(text) => target(text, env),
+        Node::Nothing
+        | Node::Bool(_)
+        | Node::Number(_)
+        | Node::List(_)
+        | Node::Map(_)
+        | Node::Tagged => Err(Mistake::found(kind(node), URL)),
+    })
+}
+
+fn target(text: &str, env: &impl Fn(&str) -> Option<String>) -> Result<(BaseUrl, Secret), Mistake> {
     let text = expanded(text, env, URL)?;
     let (base, query) = match text.split_once('?') {
         Some((base, query)) => (base, Some(query)),
@@ -147,22 +168,27 @@ fn url(node: &Node, env: &impl Fn(&str) -> Option<String>) -> Result<(BaseUrl, S
     Ok((url, Secret::new(target)))
 }
 
-fn secret(node: &Node, env: &impl Fn(&str) -> Option<String>) -> Result<Secret, Mistake> {
-    let Node::Text(text) = node else {
-        return Err(Mistake::found(kind(node), SECRET));
-    };
-    long_enough(Secret::new(expanded(text, env, SECRET)?))
+fn secret(env: &impl Fn(&str) -> Option<String>) -> Reader<'_, Secret> {
+    Reader::new(Shape::Text(SECRET_SHAPE), |node| match node {
+        Node::Text(text) => long_enough(Secret::new(expanded(text, env, SECRET)?)),
+        Node::Nothing
+        | Node::Bool(_)
+        | Node::Number(_)
+        | Node::List(_)
+        | Node::Map(_)
+        | Node::Tagged => Err(Mistake::found(kind(node), SECRET)),
+    })
 }
 
-fn secret_file(node: &Node, file: &Path) -> Result<Secret, Mistake> {
-    let Node::Text(text) = node else {
-        return Err(Mistake::from(SECRET_FILE));
-    };
-    let path = super::beside(file, Path::new(text));
-    let read = Secret::read_file(&path);
-    long_enough(
-        read.map_err(|why| Mistake::found(format!("{}: {why}", path.display()), SECRET_FILE))?,
-    )
+fn secret_file(file: &Path) -> Reader<'_, Secret> {
+    let shape = Shape::Text(Text::new(SECRET_FILE, "."));
+    values::parsed(shape, SECRET_FILE, |text| {
+        let path = super::beside(file, Path::new(text));
+        let read = Secret::read_file(&path);
+        long_enough(
+            read.map_err(|why| Mistake::found(format!("{}: {why}", path.display()), SECRET_FILE))?,
+        )
+    })
 }
 
 fn long_enough(secret: Secret) -> Result<Secret, Mistake> {
@@ -171,11 +197,6 @@ fn long_enough(secret: Secret) -> Result<Secret, Mistake> {
     }
     let found = format!("fewer than {SECRET_BYTES_MIN} characters");
     Err(Mistake::found(found, SECRET))
-}
-
-fn event(node: &Node) -> Result<Kind, Mistake> {
-    values::named(Kind::ALL, Kind::name)(node)
-        .map_err(|mistake| Mistake::from(format!("one of {}", mistake.accepted)))
 }
 
 const LIST: &str = "a list with an entry for each destination, such as - webhook: https://…";
@@ -193,3 +214,23 @@ const SECRET_FILE: &str = "a file of mode 0600 or 0440 with at least 16 characte
 
 /// 96 bits in base64.
 const SECRET_BYTES_MIN: usize = 16;
+
+/// A variable may stand for any part; else the address is one, with a query if need be.
+const URL_SHAPE: Text = Text::new(
+    URL,
+    concat!(
+        r"^(?:[!-~]*\$\{[A-Za-z0-9_]+\}[!-~]*|",
+        base_url!(),
+        r#"(?:\?[!"$-~]*)?)$"#
+    ),
+);
+
+/// What is counted is bytes, of which other letters have several.
+const SECRET_SHAPE: Text = Text::new(SECRET, r"[\s\S]{16}|[^\u0000-\u007f]|\$\{[A-Za-z0-9_]+\}");
+
+/// One secret at most, and none for Slack.
+const SECRETS: Pairs = Pairs(&[
+    ("secret", "secret_file"),
+    ("slack", "secret"),
+    ("slack", "secret_file"),
+]);

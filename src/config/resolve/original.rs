@@ -8,6 +8,7 @@ use super::super::secret::Secret;
 use super::super::section::Mistake;
 use super::super::section::Section;
 use super::super::section::kind;
+use super::super::shape::{Reader, Shape, Text};
 use super::variable;
 
 /// Reads the section; none if there is no usable URL.
@@ -15,18 +16,10 @@ pub(super) fn read(
     mut section: Section<'_>,
     env: &impl Fn(&str) -> Option<String>,
 ) -> Option<(Original, BaseUrl)> {
-    let url = section.required("url", address::URL, |node| match node {
-        Node::Text(text) => BaseUrl::parse(text),
-        Node::Nothing
-        | Node::Bool(_)
-        | Node::Number(_)
-        | Node::List(_)
-        | Node::Map(_)
-        | Node::Tagged => Err(Mistake::from(address::URL)),
-    });
+    let url = section.required("url", address::URL, address::url(Some));
     let written_out =
         matches!(section.node("api_key"), Some(Node::Text(text)) if !text.contains("${"));
-    let api_key = section.optional("api_key", |node| api_key(node, env));
+    let api_key = section.optional("api_key", api_key(env));
     if written_out {
         let text = "the key stands in the file and in its copy beside the state file; \
                     ${NAME} takes it from the environment";
@@ -54,10 +47,20 @@ pub(super) fn read(
 }
 
 /// A key, with `${NAME}` replaced from the environment. The text is never shown.
-fn api_key(node: &Node, env: &impl Fn(&str) -> Option<String>) -> Result<Secret, Mistake> {
-    let Node::Text(text) = node else {
-        return Err(Mistake::found(kind(node), API_KEY));
-    };
+fn api_key(env: &impl Fn(&str) -> Option<String>) -> Reader<'_, Secret> {
+    let shape = Shape::Text(Text::new(API_KEY, "^[!-~]+$"));
+    Reader::new(shape, |node| match node {
+        Node::Text(text) => key(text, env),
+        Node::Nothing
+        | Node::Bool(_)
+        | Node::Number(_)
+        | Node::List(_)
+        | Node::Map(_)
+        | Node::Tagged => Err(Mistake::found(kind(node), API_KEY)),
+    })
+}
+
+fn key(text: &str, env: &impl Fn(&str) -> Option<String>) -> Result<Secret, Mistake> {
     let key = Secret::new(expanded(text, env, API_KEY)?);
     if key.fits_a_header() {
         return Ok(key);

@@ -11,6 +11,7 @@ use super::super::section::Mistake;
 use super::super::section::Section;
 use super::super::section::Sink;
 use super::super::section::quoted;
+use super::super::shape::{Entries, Reader, Shape, Text};
 use super::super::values;
 use super::climb;
 use super::compared;
@@ -33,7 +34,7 @@ pub(super) fn read(mut section: Section<'_>, env: &impl Fn(&str) -> Option<Strin
         (1..=SALT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
     };
     let salt = section.value("salt", defaults::SALT.to_owned(), values::text(SALT, fits));
-    let percent = section.value("percent", defaults::PERCENT, values::percent);
+    let percent = section.value("percent", defaults::PERCENT, values::percent());
     let stages = stages(&mut section);
     let (advance, webhook) = climb::read(&mut section, &stages);
     let rollout = Rollout {
@@ -41,14 +42,14 @@ pub(super) fn read(mut section: Section<'_>, env: &impl Fn(&str) -> Option<Strin
         stages,
         advance,
         webhook,
-        sticky: section.value("sticky", Sticky::Conversation, sticky),
+        sticky: section.value("sticky", Sticky::Conversation, sticky()),
         salt: Arc::from(salt),
         attempt: section.value(
             "attempt",
             defaults::ATTEMPT,
             values::count(defaults::ATTEMPTS),
         ),
-        allow_override: section.value("allow_override", defaults::ALLOW_OVERRIDE, values::flag),
+        allow_override: section.value("allow_override", defaults::ALLOW_OVERRIDE, values::flag()),
         switches: switches(section.sink(), env),
     };
     section.finish();
@@ -90,6 +91,8 @@ fn rule<'a, T>(
 ) -> Option<T> {
     let sink = section.sink();
     let path = section.path(key);
+    let shape = Shape::Either(vec![Shape::Off, Shape::Section]);
+    section.note(key, &shape, None);
     let map = match section.node(key) {
         None => None,
         Some(Node::Map(map)) => Some(map),
@@ -117,13 +120,13 @@ fn latency(mut keys: Section<'_>) -> Latency {
         Percentile::P95,
         Percentile::P99,
     ];
-    let percentiles = percentiles.map(|percentile| (percentile.name(), percentile));
-    let measures = [Measure::FirstToken, Measure::Total].map(|measure| (measure.name(), measure));
+    let percentiles = values::named(&percentiles, Percentile::name);
+    let measures = values::named(&[Measure::FirstToken, Measure::Total], Measure::name);
     let rule = Latency {
         above_ms: keys.value("above", above_ms, values::duration_ms(defaults::SLOW)),
         for_ms: keys.value("for", for_ms, values::duration_ms(defaults::FOR)),
-        percentile: keys.value("percentile", percentile, values::one_of(&percentiles)),
-        measure: keys.value("measure", measure, values::one_of(&measures)),
+        percentile: keys.value("percentile", percentile, percentiles),
+        measure: keys.value("measure", measure, measures),
     };
     keys.finish();
     rule
@@ -155,7 +158,10 @@ pub(super) fn warn_of_deaf_latency(sink: &Sink, rules: &Rules, timeouts: &Timeou
 }
 
 fn stages(section: &mut Section<'_>) -> Vec<Percent> {
-    let stages = list(section, "stages", STAGES, values::percent);
+    let share = values::percent().shaped(Shape::Percent(defaults::STAGE));
+    let stages = list(section, "stages", STAGES, Entries::Rising, share);
+    let default = || serde_json::to_value(defaults::STAGES).ok();
+    section.amend("stages", |note| note.default = default());
     let Some(stages) = stages else {
         return defaults::STAGES.to_vec();
     };
@@ -170,12 +176,15 @@ fn stages(section: &mut Section<'_>) -> Vec<Percent> {
     stages
 }
 
-fn sticky(node: &Node) -> Result<Sticky, Mistake> {
-    let accepted = || Mistake::from("conversation, user, header:NAME or none");
-    let Node::Text(text) = node else {
-        return Err(accepted());
-    };
-    match (text.as_str(), text.strip_prefix("header:")) {
+fn sticky() -> Reader<'static, Sticky> {
+    let words = Shape::Word(vec!["conversation", "user", "none"]);
+    let shape = Shape::Either(vec![words, Shape::Text(HEADER)]);
+    values::parsed(shape, STICKY, sticky_of).shown()
+}
+
+fn sticky_of(text: &str) -> Result<Sticky, Mistake> {
+    let accepted = || Mistake::from(STICKY);
+    match (text, text.strip_prefix("header:")) {
         ("conversation", _) => Ok(Sticky::Conversation),
         ("user", _) => Ok(Sticky::User),
         ("none", _) => Ok(Sticky::None),
@@ -224,6 +233,14 @@ const USE_PERCENT: &str = "USE_AWS_PERCENT";
 
 const STAGES: &str = "a rising list of percentages above 0, such as [5, 25, 100]";
 
-const SALT: &str = "text of 1 to 128 bytes";
+const STICKY: &str = "conversation, user, header:NAME or none";
+
+const HEADER: Text = Text::new("header:NAME", r"^header:\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*$");
+
+const SALT: Text = Text::new(
+    "text of 1 to 128 bytes",
+    r"^[^\u0000-\u001f\u007f-\u009f]+$",
+)
+.up_to(SALT_BYTES_MAX);
 
 const SALT_BYTES_MAX: usize = 128;

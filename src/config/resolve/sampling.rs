@@ -4,6 +4,7 @@ use super::super::raw::Node;
 use super::super::section::Mistake;
 use super::super::section::Section;
 use super::super::section::Sink;
+use super::super::shape::{Reader, Shape};
 use crate::translate::Defaults;
 use crate::translate::Fraction;
 use crate::translate::capability::Sampling;
@@ -22,8 +23,8 @@ pub(super) fn read(mut section: Section<'_>) -> Read {
         temperature: section.path("temperature"),
         top_p: section.path("top_p"),
         defaults: Defaults {
-            temperature: section.optional("temperature", fraction),
-            top_p: section.optional("top_p", fraction),
+            temperature: section.optional("temperature", fraction()),
+            top_p: section.optional("top_p", fraction()),
         },
     };
     section.finish();
@@ -68,15 +69,18 @@ impl Read {
     }
 }
 
-fn fraction(node: &Node) -> Result<Fraction, Mistake> {
-    let number = match node {
-        Node::Number(text) => Fraction::new(text),
-        Node::Nothing
-        | Node::Bool(_)
-        | Node::Text(_)
-        | Node::List(_)
-        | Node::Map(_)
-        | Node::Tagged => None,
+fn fraction() -> Reader<'static, Fraction> {
+    let read = |node: &Node| {
+        let number = match node {
+            Node::Number(text) => Fraction::new(text),
+            Node::Nothing
+            | Node::Bool(_)
+            | Node::Text(_)
+            | Node::List(_)
+            | Node::Map(_)
+            | Node::Tagged => None,
+        };
+        number.ok_or_else(|| Mistake::from(Shape::Fraction.to_string()))
     };
-    number.ok_or_else(|| Mistake::from("a number from 0 to 1"))
+    Reader::new(Shape::Fraction, read)
 }

@@ -6,12 +6,13 @@
 //! deployment that sets them for every container needs no more than `traces: on`. One that cannot be
 //! used is warned of and left out, as their specification has it.
 
-use super::super::address::BaseUrl;
+use super::super::address::{BaseUrl, base_url, port};
 use super::super::defaults;
 use super::super::problems::Problem;
 use super::super::raw::{Map, Node};
 use super::super::secret::Secret;
 use super::super::section::{Mistake, Section, Sink, join, kind, quoted, report_repeated};
+use super::super::shape::{Reader, Shape, Text};
 use super::super::traces::{Path, Sample, Traces, header_value};
 use super::super::values;
 use super::original::expanded;
@@ -28,6 +29,9 @@ pub(super) fn read(
     env: &impl Fn(&str) -> Option<String>,
 ) -> Option<Traces> {
     let (sink, path) = (root.sink(), root.path("traces"));
+    let switch = Shape::Word(vec!["on", "off"]);
+    let shape = Shape::Either(vec![switch, Shape::Flag, Shape::Section]);
+    root.note("traces", &shape, Some("off".into()));
     let map = match root.node("traces")? {
         Node::Bool(false) => return None,
         Node::Text(text) if text == "off" => return None,
@@ -67,13 +71,14 @@ fn collector(
     section: &mut Section<'_>,
     env: &impl Fn(&str) -> Option<String>,
 ) -> Option<(BaseUrl, Path)> {
+    let url = Reader::new(Shape::Text(OTLP_SHAPE), |node| {
+        let Node::Text(text) = node else {
+            return Err(Mistake::found(kind(node), OTLP));
+        };
+        place(&expanded(text, env, OTLP)?, Base::Begins)
+    });
+    let found = section.optional("otlp", url);
     if section.node("otlp").is_some() {
-        let found = section.optional("otlp", |node| {
-            let Node::Text(text) = node else {
-                return Err(Mistake::found(kind(node), OTLP));
-            };
-            place(&expanded(text, env, OTLP)?, Base::Begins)
-        });
         warn_of_grpc(section.sink(), section.path("otlp"), found.as_ref());
         return found;
     }
@@ -157,6 +162,7 @@ fn headers(
     env: &impl Fn(&str) -> Option<String>,
 ) -> Vec<(HeaderName, Secret)> {
     let (sink, path) = (section.sink(), section.path("headers"));
+    section.note("headers", &named(HEADER_NAME, HEADER_VALUE), None);
     let mut headers = match section.node("headers") {
         None => Vec::new(),
         Some(Node::Map(map)) => written_headers(sink, &path, map, env),
@@ -183,9 +189,8 @@ fn written_headers(
     map: &Map,
     env: &impl Fn(&str) -> Option<String>,
 ) -> Vec<(HeaderName, Secret)> {
-    report_repeated(sink, path, map);
     let mut headers = Vec::new();
-    for (name, node) in map.entries.iter().take(defaults::LIST_MAX) {
+    for (name, node) in entries(sink, path, map) {
         let value = match node {
             Node::Text(text) | Node::Number(text) => expanded(text, env, HEADER),
             Node::Nothing | Node::Bool(_) | Node::List(_) | Node::Map(_) | Node::Tagged => {
@@ -201,6 +206,28 @@ fn written_headers(
         }
     }
     headers
+}
+
+/// Names that the operator chooses, each with a text.
+fn named(name: Text, value: Text) -> Shape {
+    Shape::Named {
+        name,
+        of: Box::new(Shape::Text(value.or_number())),
+        least: 0,
+        most: defaults::LIST_MAX,
+    }
+}
+
+/// What is under such names; nothing, if there are too many.
+fn entries<'a>(sink: &Sink, path: &str, map: &'a Map) -> &'a [(String, Node)] {
+    report_repeated(sink, path, map);
+    if map.entries.len() <= defaults::LIST_MAX {
+        return &map.entries;
+    }
+    let found = format!("{} entries", map.entries.len());
+    let accepted = format!("at most {}", defaults::LIST_MAX);
+    sink.problem(Problem::new(path, found, accepted));
+    &[]
 }
 
 /// A header that may be sent with an export; none of those that crossfade itself sends.
@@ -220,9 +247,9 @@ fn add<K: PartialEq, V>(known: &mut Vec<(K, V)>, more: Vec<(K, V)>) {
 }
 
 fn sample(section: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>) -> Sample {
+    let share = section.optional("sample", values::percent());
     if section.node("sample").is_some() {
-        let share = section.value("sample", defaults::SAMPLE, values::percent);
-        return Sample::of_percent(share);
+        return share.map_or(Sample::ALL, Sample::of_percent);
     }
     let sink = section.sink();
     let Some(sampler) = variable(env, SAMPLER) else {
@@ -269,15 +296,15 @@ fn resource(
 ) -> Vec<(String, String)> {
     let name = |value: String| (SERVICE_NAME.to_owned(), value);
     let fits = |text: &str| is_short(text);
-    let service = section.optional("service", values::text(ATTRIBUTE, fits));
+    let service = section.optional("service", values::text(ATTRIBUTE_TEXT, fits));
     let mut resource: Vec<_> = service.map(name).into_iter().collect();
     let (sink, path) = (section.sink(), section.path("attributes"));
+    section.note("attributes", &named(ATTRIBUTE_TEXT, ATTRIBUTE_TEXT), None);
     match section.node("attributes") {
         None => {}
         Some(Node::Map(map)) => {
-            report_repeated(sink, &path, map);
-            for (key, node) in map.entries.iter().take(defaults::LIST_MAX) {
-                match values::text(ATTRIBUTE, fits)(node) {
+            for (key, node) in entries(sink, &path, map) {
+                match values::text(ATTRIBUTE_TEXT, fits).read(node) {
                     Ok(value) if is_short(key) => add(&mut resource, vec![(key.clone(), value)]),
                     Ok(_) => sink.problem(Problem::new(path.as_str(), quoted(key), ATTRIBUTE)),
                     Err(mistake) => sink.problem(mistake.at(join(&path, key), node)),
@@ -328,14 +355,28 @@ const SECTION: &str = "on, off, or keys such as { otlp: http://127.0.0.1:4318, s
 const OTLP: &str = "the URL of an OTLP receiver over HTTP, such as http://127.0.0.1:4318; \
                     /v1/traces is added unless it is there";
 
+/// A variable may stand for any part; else it is an address.
+const OTLP_SHAPE: Text = Text::new(
+    OTLP,
+    concat!(r"^(?:[!-~]*\$\{[A-Za-z0-9_]+\}[!-~]*|", base_url!(), ")$"),
+);
+
 const HEADERS: &str = "names and values, such as { authorization: ${COLLECTOR_KEY} }";
 
 const HEADER: &str = "the name of a header that crossfade does not send itself, and its value, or \
                       ${NAME} of an environment variable that holds it";
 
+const HEADER_NAME: Text = Text::new(HEADER, r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$");
+
+/// Which variables there are is not known here.
+const HEADER_VALUE: Text = Text::new(HEADER, r"^[\s\S]*$");
+
 const ATTRIBUTES: &str = "names and values, such as { deployment.environment.name: staging }";
 
 const ATTRIBUTE: &str = "text of 1 to 256 bytes";
+
+const ATTRIBUTE_TEXT: Text =
+    Text::new(ATTRIBUTE, r"^[^\u0000-\u001f\u007f-\u009f]+$").up_to(ATTRIBUTE_BYTES_MAX);
 
 const PAIRS: &str = "name=value,name=value, percent-encoded";
 

@@ -53,7 +53,7 @@ fn a_share_needs_its_sign() {
         (text("%"), None),
         (Node::Nothing, None),
     ] {
-        let value = parse(&node).ok().map(Percent::basis_points);
+        let value = parse.read(&node).ok().map(Percent::basis_points);
         assert_eq!(value, basis_points, "{node:?}");
     }
 }
@@ -75,9 +75,11 @@ fn durations_have_units_and_a_range() {
         ("99999999999999999999s", None),
         ("", None),
     ] {
-        assert_eq!(parse(&text(written)).ok(), millis, "{written:?}");
+        assert_eq!(parse.read(&text(written)).ok(), millis, "{written:?}");
     }
-    parse(&Node::Number("600".to_owned())).expect_err("no unit");
+    parse
+        .read(&Node::Number("600".to_owned()))
+        .expect_err("no unit");
 }
 
 #[test]
@@ -98,7 +100,7 @@ fn sizes_have_units_and_a_range() {
         ("32MiBMiB", None),
         ("é", None),
     ] {
-        assert_eq!(parse(&text(written)).ok(), bytes, "{written:?}");
+        assert_eq!(parse.read(&text(written)).ok(), bytes, "{written:?}");
     }
     for (bytes, shown) in [
         (32 << 20, "32MiB"),

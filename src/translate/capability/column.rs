@@ -9,13 +9,15 @@ use super::{
     AnswerSchema, Cache, Capabilities, Choice, Effort, Reasoning, Sampling, SchemaRules, StopRule,
     ToolIds, Tools, Turns,
 };
+use std::fmt;
+use std::ops::RangeInclusive;
 
 /// One column.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     name: &'static str,
     meaning: &'static str,
-    accepted: fn() -> String,
+    accepted: fn() -> Accepted,
     value: fn(&Capabilities) -> String,
     set: fn(&mut Capabilities, &str) -> Option<()>,
 }
@@ -41,14 +43,35 @@ impl Column {
         (self.value)(capabilities)
     }
 
-    /// What its values are, for people.
-    pub fn accepted(&self) -> String {
+    /// What its values are.
+    pub fn accepted(&self) -> Accepted {
         (self.accepted)()
     }
 
     /// Gives `capabilities` the value that `text` names; none if it names none.
     pub fn set(&self, capabilities: &mut Capabilities, text: &str) -> Option<()> {
         (self.set)(capabilities, text)
+    }
+}
+
+/// What the values of a column are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// These words.
+    Words(&'static [&'static str]),
+    /// So many tokens.
+    Tokens(RangeInclusive<u32>),
+}
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Words(words) => f.write_str(&words.join(", ")),
+            Self::Tokens(range) => {
+                let (min, max) = (range.start(), range.end());
+                write!(f, "a number of tokens from {min} to {max}")
+            }
+        }
     }
 }
 
@@ -123,7 +146,7 @@ columns! {
 trait Value: Sized {
     fn of(text: &str) -> Option<Self>;
     fn told(&self) -> String;
-    fn accepted() -> String;
+    fn accepted() -> Accepted;
 }
 
 impl Value for u32 {
@@ -137,8 +160,8 @@ impl Value for u32 {
         self.to_string()
     }
 
-    fn accepted() -> String {
-        format!("a number of tokens from 1 to {TOKENS_MAX}")
+    fn accepted() -> Accepted {
+        Accepted::Tokens(1..=TOKENS_MAX)
     }
 }
 
@@ -154,7 +177,7 @@ impl Value for Option<u32> {
         self.map_or_else(String::new, |count| count.told())
     }
 
-    fn accepted() -> String {
+    fn accepted() -> Accepted {
         <u32 as Value>::accepted()
     }
 }
@@ -177,8 +200,8 @@ macro_rules! values {
                     found.map_or_else(String::new, |(name, _)| (*name).to_owned())
                 }
 
-                fn accepted() -> String {
-                    [$( $name, )*].join(", ")
+                fn accepted() -> Accepted {
+                    Accepted::Words(&[$( $name, )*])
                 }
             }
         )*
@@ -260,16 +283,17 @@ mod tests {
     #[test]
     fn every_value_that_is_told_is_taken_and_makes_a_difference() {
         for column in Column::all() {
-            let accepted = column.accepted();
-            let values: Vec<&str> = match accepted.split_once(" from 1 to ") {
-                Some((_, most)) => vec!["1", most],
-                None => accepted.split(", ").collect(),
+            let values = match column.accepted() {
+                Accepted::Tokens(range) => {
+                    vec![range.start().to_string(), range.end().to_string()]
+                }
+                Accepted::Words(words) => words.iter().map(ToString::to_string).collect(),
             };
             assert!(values.len() > 1, "{column:?}");
             let mut made = Vec::new();
             for value in values {
                 let mut capabilities = Family::of_model("").unwrap().capabilities();
-                assert_eq!(column.set(&mut capabilities, value), Some(()), "{value}");
+                assert_eq!(column.set(&mut capabilities, &value), Some(()), "{value}");
                 assert_eq!(column.value(&capabilities), value, "{column:?}");
                 assert!(!made.contains(&capabilities), "{column:?}: {value}");
                 made.push(capabilities);
