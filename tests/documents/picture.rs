@@ -128,7 +128,7 @@ fn panel(svg: &mut String, data: &Value, view: &View<'_>, chart: &Value, limits:
         pairs.filter(|(time, _)| inside(view, *time)).collect()
     };
     // One line for each arm: what half of the calls take is left to the page.
-    let series = list(&chart["series"]).iter();
+    let series = list(&chart["lines"]).iter();
     let series: Vec<&Value> = series.filter(|line| line["dashed"] != true).collect();
     let highest = series
         .iter()
@@ -145,7 +145,7 @@ fn panel(svg: &mut String, data: &Value, view: &View<'_>, chart: &Value, limits:
         let _ = writeln!(
             svg,
             "<path class=\"grid\" d=\"M{left} {y:.1}H{right}\"/>\
-             <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{value} {unit}</text>",
+             <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{value}{unit}</text>",
             left - 6.0,
             y + 4.0
         );
