@@ -26,6 +26,7 @@ pub mod check;
 mod client;
 mod commands;
 mod completions;
+mod diff;
 mod emulate;
 mod explain;
 mod history;
@@ -146,6 +147,15 @@ struct Check {
     /// Print the least IAM policy for the mapped models, and ask nobody.
     #[arg(long, conflicts_with = "live")]
     iam: bool,
+    /// Show what it would change of what is in force, instead of all its effect.
+    #[arg(long, conflicts_with_all = ["live", "iam"])]
+    diff: bool,
+    /// With --diff: compare with this file, not with the last accepted configuration.
+    #[arg(long, value_name = "FILE", requires = "diff")]
+    against: Option<PathBuf>,
+    /// With --diff: the admin port of the sidecar that must run what is compared with.
+    #[arg(long, value_name = "URL", requires = "diff", value_parser = client::base)]
+    admin: Option<http::Uri>,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -275,14 +285,21 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Checks a configuration, and what else was asked for.
+/// Validates a configuration and tells its effect, or what else was asked for.
 fn checked(args: &Check) -> ExitCode {
-    let result = watch::read(&args.file, &variable).and_then(|loaded| loaded.result);
+    let read = watch::read(&args.file, &variable);
     let format = if args.json {
         Format::Json
     } else {
         Format::Text
     };
+    if let Ok(loaded) = &read
+        && args.diff
+        && loaded.result.is_ok()
+    {
+        return finish(block_on(diff::run(args, loaded, format)));
+    }
+    let result = read.and_then(|loaded| loaded.result);
     match &result {
         Ok(config) if args.iam => {
             show(&iam::render(config, &variable));
@@ -352,6 +369,8 @@ enum End {
         /// Whether it is for a program.
         json: bool,
     },
+    /// For stdout: the configuration is refused.
+    ConfigRefused(String),
     /// Nobody answers.
     Unavailable(String),
 }
@@ -367,6 +386,10 @@ fn finish(end: io::Result<End>) -> ExitCode {
             ExitCode::from(EXIT_FAILED)
         }
         Ok(End::Refused { text, json: false }) => complain(EXIT_FAILED, &text),
+        Ok(End::ConfigRefused(text)) => {
+            show(&text);
+            ExitCode::from(EXIT_CONFIG)
+        }
         Ok(End::Unavailable(text)) => complain(EXIT_UNAVAILABLE, &text),
         Err(error) => complain(EXIT_FAILED, &error),
     }

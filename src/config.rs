@@ -34,6 +34,8 @@ mod values;
 pub mod watch;
 pub(crate) mod words;
 
+pub(crate) use values::shown_size;
+
 #[cfg(test)]
 mod tests;
 

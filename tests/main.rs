@@ -39,6 +39,7 @@ mod translation;
 // rollout.yaml: every mistake at once, and the example as it stands.
 mod config;
 // Documents that are generated, against what they are generated from.
+mod differing;
 mod documents;
 // `crossfade explain` as a process: what it prints, and with which code it ends.
 mod explain;

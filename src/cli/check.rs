@@ -1,4 +1,5 @@
-//! `crossfade check`: what a configuration would do, or everything that is wrong with it.
+//! `crossfade check`: what a configuration would do, or everything that is wrong with it. What it
+//! would change is `diff`'s.
 //!
 //! Pure: from what was read to text for a person or JSON for a program. Nothing in it is secret; of
 //! keys only says whether there are any.

@@ -144,7 +144,7 @@ fn admin_line(text: &str) -> Option<SocketAddr> {
 }
 
 /// Where to reach an address that may be "all addresses".
-fn url(admin: SocketAddr) -> Result<Uri, http::Error> {
+pub(super) fn url(admin: SocketAddr) -> Result<Uri, http::Error> {
     let ip = match admin.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),

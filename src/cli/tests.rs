@@ -167,8 +167,8 @@ fn every_result_is_there_for_programs() {
     let expected = [
         "run",
         "emulate",
-        "schema",
         "completions",
+        "schema",
         "openai",
         "bedrock",
         "app",

@@ -24,7 +24,8 @@ fn page() -> String {
         "# Configuration\n\n\
          Every key of `rollout.yaml`; the file at the root of this repository shows them in use. Saved, it takes\n\
          effect within 2 s. A file with any mistake is refused whole, and the last good one stays in force:\n\
-         `crossfade check` shows every mistake at once. Unknown keys are mistakes. Relative paths are relative to\n\
+         `crossfade check` shows every mistake at once, `crossfade check --diff` what a change would do. Unknown\n\
+         keys are mistakes. Relative paths are relative to\n\
          the directory of the file.\n\n\
          Editors complete and check the file by `rollout.schema.json`, which `crossfade schema` prints: put it\n\
          beside the file, with `# yaml-language-server: $schema=./rollout.schema.json` as the file's first line.\n\n\
