@@ -18,7 +18,8 @@ RUN RUSTFLAGS="--remap-path-prefix=/src=. --remap-path-prefix=/usr/local/cargo=c
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /image /
 USER 65532:65532
-WORKDIR /var/lib/crossfade
+# Where commands look for rollout.yaml: `docker exec … crossfade history` needs no more.
+WORKDIR /etc/crossfade
 VOLUME /var/lib/crossfade
 EXPOSE 8787 8788
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \
