@@ -176,7 +176,7 @@ fn mind_after_restart(providers: &Providers, dir: &Path) -> Mind {
         Mind::RolledBack => assert_eq!(reached, 0, "rolled back, and Bedrock gets calls"),
     }
     // All that a crash may have left to write is written at once with the first line.
-    let healthy = "crossfade_journal_healthy 1";
+    let healthy = "\ncrossfade_journal_healthy 1\n";
     let metrics = request(sidecar.admin, "GET /metrics", "");
     while !exchange(sidecar.admin, &metrics).is_ok_and(|answer| answer.contains(healthy)) {
         std::thread::yield_now();

@@ -316,7 +316,7 @@ async fn a_rollback_that_cannot_be_written_holds_in_memory() {
     world.wait_for(|now| !now.percent.is_zero()).await;
     // All that is written at the start is: nothing puts a file there while the folder is removed.
     let ask = || http::Request::get("/metrics").header("host", "127.0.0.1");
-    let begun = "crossfade_journal_healthy 1";
+    let begun = "\ncrossfade_journal_healthy 1\n";
     loop {
         let metrics = ask().body(Default::default()).expect("a request");
         if world.admin(metrics).await.text().contains(begun) {
@@ -337,7 +337,9 @@ async fn a_rollback_that_cannot_be_written_holds_in_memory() {
         .admin(ask().body(Default::default()).expect("a request"))
         .await;
     assert!(
-        metrics.text().contains("crossfade_state_file_healthy 0"),
+        metrics
+            .text()
+            .contains("\ncrossfade_state_file_healthy 0\n"),
         "the alarm"
     );
     std::fs::remove_file(&folder).expect("it is there");

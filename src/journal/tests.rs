@@ -243,7 +243,7 @@ async fn a_failing_disk_delays_the_lines_and_nothing_else() {
         desk.metrics
             .render()
             .expect("rendered")
-            .contains("crossfade_journal_healthy 0")
+            .contains("\ncrossfade_journal_healthy 0\n")
     );
     fs::remove_dir(desk.journal()).expect("removed");
     assert!(matches!(posted.recv().await, Some(Post::Open { .. })));
@@ -256,7 +256,7 @@ async fn a_failing_disk_delays_the_lines_and_nothing_else() {
         desk.metrics
             .render()
             .expect("rendered")
-            .contains("crossfade_journal_healthy 1")
+            .contains("\ncrossfade_journal_healthy 1\n")
     );
 }
 
