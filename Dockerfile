@@ -2,8 +2,11 @@
 # /var/lib/crossfade, where the latch lives, is written to.
 #
 #   docker build -t crossfade:0.1.0 .
-#   docker run -v $PWD/rollout.yaml:/etc/crossfade/rollout.yaml:ro -v crossfade:/var/lib/crossfade \
-#     --read-only -p 127.0.0.1:8787:8787 crossfade:0.1.0
+#   docker run -v $PWD/deploy/compose/real:/etc/crossfade:ro -v crossfade:/var/lib/crossfade \
+#     --read-only -p 127.0.0.1:8787:8787 -e CROSSFADE_ADMIN_TOKEN crossfade:0.1.0
+#
+# In a container `listen` is not loopback, so that the published port reaches it, and `state` is under
+# /var/lib/crossfade: deploy/compose/real/rollout.yaml says both. AWS credentials come as ever.
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src

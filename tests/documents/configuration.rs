@@ -25,8 +25,7 @@ fn page() -> String {
          Every key of `rollout.yaml`; the file at the root of this repository shows them in use. Saved, it takes\n\
          effect within 2 s. A file with any mistake is refused whole, and the last good one stays in force:\n\
          `crossfade check` shows every mistake at once, `crossfade check --diff` what a change would do. Unknown\n\
-         keys are mistakes. Relative paths are relative to\n\
-         the directory of the file.\n\n\
+         keys are mistakes. Relative paths are relative to the directory of the file.\n\n\
          Editors complete and check the file by `rollout.schema.json`, which `crossfade schema` prints: put it\n\
          beside the file, with `# yaml-language-server: $schema=./rollout.schema.json` as the file's first line.\n\n\
          This page is generated: `UPDATE_DOCS=1 cargo test --test integration documents` rewrites it.\n",
@@ -74,7 +73,7 @@ fn row(page: &mut String, key: &Key) {
     } else {
         ""
     };
-    let words = key.words;
+    let words = key.words.replace('|', "\\|");
     let name = key.name();
     let cells = format!("| `{name}` | {accepted} | {default} | {words}{restart} |");
     let _ = writeln!(page, "{cells}");
