@@ -32,6 +32,34 @@ pub(crate) enum Node {
     Tagged,
 }
 
+impl Node {
+    /// What it says, if it is text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Nothing
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::List(_)
+            | Self::Map(_)
+            | Self::Tagged => None,
+        }
+    }
+
+    /// Its notation, if it is a number without quotes.
+    pub(crate) fn number(&self) -> Option<&str> {
+        match self {
+            Self::Number(text) => Some(text),
+            Self::Nothing
+            | Self::Bool(_)
+            | Self::Text(_)
+            | Self::List(_)
+            | Self::Map(_)
+            | Self::Tagged => None,
+        }
+    }
+}
+
 /// Keys and values in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Map {

@@ -18,15 +18,8 @@ pub(crate) fn duration(range: RangeInclusive<Duration>) -> Reader<'static, Durat
     let shape = Shape::Duration(range.clone());
     let accepted = shape.clone();
     let read = move |node: &Node| {
-        let written = match node {
-            Node::Text(text) => humantime::parse_duration(text).ok(),
-            Node::Nothing
-            | Node::Bool(_)
-            | Node::Number(_)
-            | Node::List(_)
-            | Node::Map(_)
-            | Node::Tagged => None,
-        };
+        let written = node.text().map(humantime::parse_duration);
+        let written = written.and_then(Result::ok);
         written
             .filter(|value| range.contains(value))
             .ok_or_else(|| Mistake::from(accepted.to_string()))
@@ -56,15 +49,8 @@ pub(crate) fn share(range: RangeInclusive<Percent>) -> Reader<'static, Percent> 
     let shape = Shape::Share(range.clone());
     let accepted = shape.clone();
     let read = move |node: &Node| {
-        let written = match node {
-            Node::Text(text) => text.strip_suffix('%').map(str::trim_end),
-            Node::Nothing
-            | Node::Bool(_)
-            | Node::Number(_)
-            | Node::List(_)
-            | Node::Map(_)
-            | Node::Tagged => None,
-        };
+        let written = node.text().and_then(|text| text.strip_suffix('%'));
+        let written = written.map(str::trim_end);
         written
             .and_then(percent_of_text)
             .filter(|value| range.contains(value))
@@ -116,15 +102,7 @@ pub(crate) fn size(range: RangeInclusive<usize>) -> Reader<'static, usize> {
     let shape = Shape::Size(range.clone());
     let accepted = shape.clone();
     let read = move |node: &Node| {
-        let written = match node {
-            Node::Text(text) => bytes_of_text(text),
-            Node::Nothing
-            | Node::Bool(_)
-            | Node::Number(_)
-            | Node::List(_)
-            | Node::Map(_)
-            | Node::Tagged => None,
-        };
+        let written = node.text().and_then(bytes_of_text);
         written
             .filter(|value| range.contains(value))
             .ok_or_else(|| Mistake::from(accepted.to_string()))
@@ -159,15 +137,7 @@ where
     let shape = Shape::Count(wide(*range.start())..=wide(*range.end()));
     let accepted = shape.clone();
     let read = move |node: &Node| {
-        let written: Option<T> = match node {
-            Node::Number(text) => text.parse().ok(),
-            Node::Nothing
-            | Node::Bool(_)
-            | Node::Text(_)
-            | Node::List(_)
-            | Node::Map(_)
-            | Node::Tagged => None,
-        };
+        let written: Option<T> = node.number().and_then(|text| text.parse().ok());
         written
             .filter(|value| range.contains(value))
             .ok_or_else(|| Mistake::from(accepted.to_string()))
@@ -211,14 +181,9 @@ pub(crate) fn parsed<'a, T: 'a>(
     accepted: &'static str,
     parse: impl Fn(&str) -> Result<T, Mistake> + 'a,
 ) -> Reader<'a, T> {
-    let read = move |node: &Node| match node {
-        Node::Text(text) => parse(text),
-        Node::Nothing
-        | Node::Bool(_)
-        | Node::Number(_)
-        | Node::List(_)
-        | Node::Map(_)
-        | Node::Tagged => Err(Mistake::from(accepted)),
+    let read = move |node: &Node| match node.text() {
+        Some(text) => parse(text),
+        None => Err(Mistake::from(accepted)),
     };
     Reader::new(shape, read)
 }
@@ -232,15 +197,8 @@ pub(crate) fn named<T: Copy + 'static>(
     let shape = Shape::Word(words.iter().map(|&(word, _)| word).collect());
     let accepted = shape.clone();
     let read = move |node: &Node| {
-        let written = match node {
-            Node::Text(text) => words.iter().find(|(word, _)| word == text),
-            Node::Nothing
-            | Node::Bool(_)
-            | Node::Number(_)
-            | Node::List(_)
-            | Node::Map(_)
-            | Node::Tagged => None,
-        };
+        let written = node.text();
+        let written = written.and_then(|text| words.iter().find(|(word, _)| *word == text));
         written
             .map(|&(_, meaning)| meaning)
             .ok_or_else(|| Mistake::from(accepted.to_string()))

@@ -132,14 +132,9 @@ fn entry(
 
 /// A URL that may hold a key: of what is there nothing is shown.
 fn url(env: &impl Fn(&str) -> Option<String>) -> Reader<'_, (BaseUrl, Secret)> {
-    Reader::new(Shape::Text(URL_SHAPE), |node| match node {
-        Node::Text(text) => target(text, env),
-        Node::Nothing
-        | Node::Bool(_)
-        | Node::Number(_)
-        | Node::List(_)
-        | Node::Map(_)
-        | Node::Tagged => Err(Mistake::found(kind(node), URL)),
+    Reader::new(Shape::Text(URL_SHAPE), |node| match node.text() {
+        Some(text) => target(text, env),
+        None => Err(Mistake::found(kind(node), URL)),
     })
 }
 
@@ -169,14 +164,9 @@ fn target(text: &str, env: &impl Fn(&str) -> Option<String>) -> Result<(BaseUrl,
 }
 
 fn secret(env: &impl Fn(&str) -> Option<String>) -> Reader<'_, Secret> {
-    Reader::new(Shape::Text(SECRET_SHAPE), |node| match node {
-        Node::Text(text) => long_enough(Secret::new(expanded(text, env, SECRET)?)),
-        Node::Nothing
-        | Node::Bool(_)
-        | Node::Number(_)
-        | Node::List(_)
-        | Node::Map(_)
-        | Node::Tagged => Err(Mistake::found(kind(node), SECRET)),
+    Reader::new(Shape::Text(SECRET_SHAPE), |node| match node.text() {
+        Some(text) => long_enough(Secret::new(expanded(text, env, SECRET)?)),
+        None => Err(Mistake::found(kind(node), SECRET)),
     })
 }
 

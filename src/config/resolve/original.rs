@@ -49,14 +49,9 @@ pub(super) fn read(
 /// A key, with `${NAME}` replaced from the environment. The text is never shown.
 fn api_key(env: &impl Fn(&str) -> Option<String>) -> Reader<'_, Secret> {
     let shape = Shape::Text(Text::new(API_KEY, "^[!-~]+$"));
-    Reader::new(shape, |node| match node {
-        Node::Text(text) => key(text, env),
-        Node::Nothing
-        | Node::Bool(_)
-        | Node::Number(_)
-        | Node::List(_)
-        | Node::Map(_)
-        | Node::Tagged => Err(Mistake::found(kind(node), API_KEY)),
+    Reader::new(shape, |node| match node.text() {
+        Some(text) => key(text, env),
+        None => Err(Mistake::found(kind(node), API_KEY)),
     })
 }
 

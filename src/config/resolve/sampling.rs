@@ -71,15 +71,7 @@ impl Read {
 
 fn fraction() -> Reader<'static, Fraction> {
     let read = |node: &Node| {
-        let number = match node {
-            Node::Number(text) => Fraction::new(text),
-            Node::Nothing
-            | Node::Bool(_)
-            | Node::Text(_)
-            | Node::List(_)
-            | Node::Map(_)
-            | Node::Tagged => None,
-        };
+        let number = node.number().and_then(Fraction::new);
         number.ok_or_else(|| Mistake::from(Shape::Fraction.to_string()))
     };
     Reader::new(Shape::Fraction, read)
