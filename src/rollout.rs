@@ -75,6 +75,7 @@ pub use record::Record;
 pub use record::RecordState;
 pub use record::Rollback;
 pub use record::RuleName;
+pub use relative::ODDS_SHOWN_MAX;
 pub use report::ArmCounts;
 pub use report::ArmReport;
 pub use report::Arms;

@@ -3,7 +3,9 @@
 //! status`, for `GET /api/status` with `Accept: text/plain` and for the page.
 
 use super::status::{EligibilityCounts, MigratableReport, ShareReport, StateFile, Status};
-use crate::rollout::{ArmCounts, BreakerState, Paused, Rollback, RuleReport, RuleState};
+use crate::rollout::{
+    ArmCounts, BreakerState, ODDS_SHOWN_MAX, Paused, Rollback, RuleReport, RuleState,
+};
 use crate::snapshot::Hold;
 use crate::telemetry::metrics::rule_state_name;
 use std::fmt::Write;
@@ -157,7 +159,7 @@ fn summary(status: &Status) -> String {
             "measured {:.1} % of {eligible} eligible calls",
             ratio * 100.0
         ),
-        None => "no eligible calls yet".to_owned(),
+        None => "no eligible calls since".to_owned(),
     };
     let Status {
         attempt,
@@ -246,7 +248,10 @@ fn rules(rules: &[RuleReport], out: &mut String) {
     for rule in rules {
         let now = match (rule.state, rule.odds, rule.value) {
             (RuleState::Off, _, _) => "-".to_owned(),
-            (_, Some(odds), _) => format!("odds {odds}:1 ({}/{})", rule.failures, rule.judged),
+            (_, Some(odds), _) => {
+                let odds = odds.min(ODDS_SHOWN_MAX);
+                format!("odds {odds}:1 ({}/{})", rule.failures, rule.judged)
+            }
             (_, None, Some(value)) => format!("{value} % ({}/{})", rule.failures, rule.judged),
             (_, None, None) => format!("{} calls, too few", rule.judged),
         };

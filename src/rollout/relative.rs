@@ -142,4 +142,4 @@ impl fmt::Display for Comparison {
 }
 
 /// Beyond that a number says no more.
-const ODDS_SHOWN_MAX: u64 = 1_000_000_000;
+pub const ODDS_SHOWN_MAX: u64 = 1_000_000_000;
