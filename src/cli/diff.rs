@@ -8,8 +8,8 @@ use super::check::{self, Format};
 use super::{Check, End};
 use crate::config::traces::Traces;
 use crate::config::watch::Loaded;
-use crate::config::{Config, Mapping, Webhook, words};
-use crate::rollout::{Advance, Climb, Gate};
+use crate::config::{Config, Mapping, words};
+use crate::rollout::Advance;
 use crate::split::Percent;
 use ground::Missing;
 use humantime::format_duration;
@@ -18,6 +18,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod climb;
 mod ground;
 mod outcome;
 mod rules;
@@ -91,7 +92,7 @@ fn changes(old: &Config, new: &Config, outcome: &Outcome) -> Vec<Change> {
     places(&mut changes, old, new);
     models(&mut changes, old, new, outcome);
     share(&mut changes, old, new, outcome);
-    climb(&mut changes, old, new);
+    climb::compare(&mut changes, old, new);
     rules::compare(&mut changes, &old.rules, &new.rules);
     bounds(&mut changes, old, new);
     changes.0
@@ -216,9 +217,14 @@ fn share(changes: &mut Changes, old: &Config, new: &Config, outcome: &Outcome) {
         percent,
         outcome.of_percent(new),
     );
-    let means = match b.advance {
-        Advance::Manual => "rollout.percent is in force at once, and stays until it is edited",
-        Advance::Auto(_) => "the stages climb by themselves, up to rollout.percent",
+    let means = match &b.advance {
+        Advance::Manual => {
+            "rollout.percent is in force at once, and stays until it is edited".to_owned()
+        }
+        Advance::Auto(climb) => format!(
+            "the stages climb by themselves, up to rollout.percent: {}",
+            climb::in_words(climb)
+        ),
     };
     let who = |advance: &Advance| match advance {
         Advance::Manual => "manual".to_owned(),
@@ -266,85 +272,6 @@ fn share(changes: &mut Changes, old: &Config, new: &Config, outcome: &Outcome) {
         ToString::to_string,
         means,
     );
-}
-
-/// How the stages are climbed; with `manual` nothing of it is in force.
-fn climb(changes: &mut Changes, old: &Config, new: &Config) {
-    let (Advance::Auto(a), Advance::Auto(b)) = (&old.rollout.advance, &new.rollout.advance) else {
-        return;
-    };
-    let stages = |list: &Vec<Percent>| {
-        let list: Vec<_> = list.iter().map(Percent::to_string).collect();
-        format!("[{}]", list.join(", "))
-    };
-    let means = "the next stage is the next of these above the share in force";
-    changes.note("rollout.stages", (&a.stages, &b.stages), stages, means);
-    let later = |rises: bool| {
-        if rises {
-            "the climb takes longer"
-        } else {
-            "the climb is faster"
-        }
-    };
-    let ms = |ms: &u64| time(Duration::from_millis(*ms));
-    let Climb {
-        bake_ms,
-        final_bake_ms,
-        min_calls,
-        error_bound,
-        ..
-    } = b;
-    changes.note(
-        "rollout.bake",
-        (&a.bake_ms, bake_ms),
-        ms,
-        later(*bake_ms > a.bake_ms),
-    );
-    let means = later(*final_bake_ms > a.final_bake_ms);
-    changes.note(
-        "rollout.final_bake",
-        (&a.final_bake_ms, final_bake_ms),
-        ms,
-        means,
-    );
-    let means = later(*min_calls > a.min_calls);
-    changes.note(
-        "rollout.min_calls",
-        (&a.min_calls, min_calls),
-        ToString::to_string,
-        means,
-    );
-    let means = if *error_bound > a.error_bound {
-        "looser: a stage passes with more failures"
-    } else {
-        "tighter: a stage passes with fewer failures"
-    };
-    changes.note(
-        "rollout.error_bound",
-        (&a.error_bound, error_bound),
-        percent,
-        means,
-    );
-    let gates = |list: &Vec<Gate>| {
-        let list: Vec<_> = list.iter().map(|gate| gate.name()).collect();
-        format!("[{}]", list.join(", "))
-    };
-    changes.note(
-        "rollout.gates",
-        (&a.gates, &b.gates),
-        gates,
-        "who must agree to the next stage",
-    );
-    let asked = |webhook: &Option<Webhook>| {
-        webhook.as_ref().map_or_else(
-            || "nobody".to_owned(),
-            |it| format!("{}, {}", it.url, time(it.timeout)),
-        )
-    };
-    if a.gates == b.gates {
-        let webhooks = (&old.rollout.webhook, &new.rollout.webhook);
-        changes.note("rollout.gates", webhooks, asked, "who is asked");
-    }
 }
 
 /// How long and how much at most.

@@ -258,6 +258,17 @@ fn a_climb_goes_on_or_refuses() {
             "rollout.gates: [] → [manual]: who must agree to the next stage",
         ],
     );
+    // A gate that is not there any more shows, though none was in force before.
+    check_on(
+        &first(),
+        "rollout: { percent: 50, gates: [manual] }",
+        "rollout: { percent: 50, advance: auto }",
+        &[
+            "rollout.advance: manual → auto: the stages climb by themselves, up to rollout.percent: \
+             5, 10, 25, 50, 75, 100 %, each for 30m (the last for 1day) and 500 calls at least, with \
+             an error rate below 2 %; nobody is asked",
+        ],
+    );
     let refused = |more: &str| outcome(&config(old), &config(more), &record).refused;
     let why = refused("rollout: { percent: 50, advance: auto, salt: b }").expect("refused");
     assert!(why.contains("`rollout.attempt: 2`"), "{why}");
