@@ -35,6 +35,8 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use route::SERVER_NAME;
+
 /// Connections at a time: people, a scraper and probes.
 const CONNECTIONS: usize = 64;
 

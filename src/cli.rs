@@ -13,13 +13,15 @@ use crate::demo;
 use check::Format;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use end::{
+    EXIT_CODES, EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE, End, complain, finish, show,
+};
 use explain::{Paint, Trouble};
 use http::header::{HeaderName, HeaderValue};
 use std::ffi::OsString;
-use std::fmt;
 use std::future::Future;
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub mod check;
@@ -28,6 +30,7 @@ mod commands;
 mod completions;
 mod diff;
 mod emulate;
+mod end;
 mod explain;
 mod history;
 mod iam;
@@ -36,28 +39,6 @@ mod simulate;
 
 #[cfg(test)]
 mod tests;
-
-/// Bad usage (`EX_USAGE`).
-const EXIT_USAGE: u8 = 64;
-
-/// No sidecar or emulator answers, or a provider cannot be reached (`EX_UNAVAILABLE`).
-const EXIT_UNAVAILABLE: u8 = 69;
-
-/// The configuration is refused (`EX_CONFIG`).
-const EXIT_CONFIG: u8 = 78;
-
-/// Refused, or failed.
-const EXIT_FAILED: u8 = 1;
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0    done
-  1    refused or failed; the message says what to do instead
-  64   bad usage
-  65   the trace cannot be read
-  69   no sidecar (or emulator) answers; of check --live: a provider cannot be reached
-  78   the configuration is refused
-  130  the demo was interrupted";
 
 /// Moves an app's chat calls from OpenAI or Azure OpenAI to Amazon Bedrock, a few percent at a
 /// time, and takes them back when Bedrock misbehaves.
@@ -111,6 +92,9 @@ struct Run {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
+    /// The same, without --config.
+    #[arg(value_name = "FILE", conflicts_with = "config", hide = true)]
+    file: Option<PathBuf>,
     /// Count a missing state file as rolled back: for places where one must be there.
     #[arg(long)]
     require_state: bool,
@@ -137,6 +121,9 @@ struct Check {
     /// The configuration.
     #[arg(value_name = "FILE", default_value = CONFIG)]
     file: PathBuf,
+    /// The same, as other commands take it.
+    #[arg(long, value_name = "FILE", conflicts_with = "file", hide = true)]
+    config: Option<PathBuf>,
     /// Connect to both providers and send each mapped Bedrock model one minimal call, which costs a
     /// few tokens; say what is wrong and what mends it.
     #[arg(long)]
@@ -244,9 +231,10 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     match cli.command {
         Command::Run(Run {
             config,
+            file,
             require_state,
         }) => app::run(app::Options {
-            config_path: config,
+            config_path: file.unwrap_or(config),
             require_state,
         }),
         Command::Demo(Demo {
@@ -268,7 +256,10 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             }
         }
         Command::Emulate(args) => emulate::run(args),
-        Command::Check(args) => checked(&args),
+        Command::Check(mut args) => {
+            args.file = args.config.take().unwrap_or(args.file);
+            checked(&args)
+        }
         Command::Explain(explain) => explained(explain),
         Command::Simulate(args) => simulate::run(&args),
         Command::History(show) => finish(Ok(history::run(&show))),
@@ -357,42 +348,13 @@ fn explained(args: Explain) -> ExitCode {
     }
 }
 
-/// What a command came to.
-#[derive(Debug, PartialEq, Eq)]
-enum End {
-    /// For stdout.
-    Done(String),
-    /// For stdout, or for stderr if it is a sentence: the sidecar refused.
-    Refused {
-        /// The sentence, or JSON.
-        text: String,
-        /// Whether it is for a program.
-        json: bool,
-    },
-    /// For stdout: the configuration is refused.
-    ConfigRefused(String),
-    /// Nobody answers.
-    Unavailable(String),
-}
-
-fn finish(end: io::Result<End>) -> ExitCode {
-    match end {
-        Ok(End::Done(text)) => {
-            show(&text);
-            ExitCode::SUCCESS
-        }
-        Ok(End::Refused { text, json: true }) => {
-            show(&text);
-            ExitCode::from(EXIT_FAILED)
-        }
-        Ok(End::Refused { text, json: false }) => complain(EXIT_FAILED, &text),
-        Ok(End::ConfigRefused(text)) => {
-            show(&text);
-            ExitCode::from(EXIT_CONFIG)
-        }
-        Ok(End::Unavailable(text)) => complain(EXIT_UNAVAILABLE, &text),
-        Err(error) => complain(EXIT_FAILED, &error),
+/// Whether a configuration that was named is there: an answer about another place would mislead. The
+/// usual one may be missing.
+fn named_file(config: &Path) -> Result<(), String> {
+    if config == Path::new(CONFIG) || config.exists() {
+        return Ok(());
     }
+    Err(format!("there is no file {}", config.display()))
 }
 
 /// Runs one command to its end.
@@ -404,20 +366,6 @@ fn block_on<T>(command: impl Future<Output = T>) -> io::Result<T> {
     // A name server that does not answer is not waited for.
     runtime.shutdown_background();
     Ok(result)
-}
-
-/// Writes a result to stdout. A reader that has seen enough is no failure.
-fn show(text: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-}
-
-/// Tells the person what is the matter.
-fn complain(code: u8, why: &dyn fmt::Display) -> ExitCode {
-    let _ = writeln!(io::stderr(), "crossfade: {why}");
-    ExitCode::from(code)
 }
 
 /// A variable of the environment; none if it is no text.

@@ -147,3 +147,17 @@ fn the_app_says_what_it_saw() {
     while errors() < 3 {}
     assert_eq!(app.terminate(), Some(0));
 }
+
+/// A command that reached a provider's port, or the app's, changed nothing and must say so.
+#[test]
+fn a_command_does_not_take_another_servers_answer_for_its_own() {
+    let provider = Part::start(&["openai", "--listen", "127.0.0.1:0"]);
+    for command in [&["status"] as &[&str], &["rollback", "--reason", "a test"]] {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        process.args(command).args(["--admin", &provider.url()]);
+        let output = process.env_clear().output().expect("the binary starts");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {told}");
+        assert!(told.contains("no admin port of crossfade's"), "{told}");
+    }
+}

@@ -47,12 +47,14 @@ impl fmt::Display for Denied {
             }
             Self::Origin => "A web page of another origin may not change anything here.",
             Self::NoToken => {
-                "Changes over an address that is not loopback need a token: set \
-                 CROSSFADE_ADMIN_TOKEN or CROSSFADE_ADMIN_TOKEN_FILE where crossfade runs."
+                "`admin` is not a loopback address, so changes need a token, and none is set: set \
+                 CROSSFADE_ADMIN_TOKEN or CROSSFADE_ADMIN_TOKEN_FILE where crossfade runs. Until \
+                 then `rollout.percent: 0` in its configuration stops new calls."
             }
             Self::Token => {
-                "Changes over an address that is not loopback need the admin token: send it as \
-                 `Authorization: Bearer …`."
+                "`admin` is not a loopback address, so changes need the admin token, and what was \
+                 sent is not it: the commands take it from CROSSFADE_ADMIN_TOKEN or \
+                 CROSSFADE_ADMIN_TOKEN_FILE, others send `Authorization: Bearer …`."
             }
         })
     }

@@ -11,7 +11,7 @@ use crate::drain::Phase;
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, SERVER,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Method, Request, Response, StatusCode};
@@ -28,6 +28,9 @@ const BODY_BYTES: usize = 64 * 1024;
 
 /// How long a command's body may take to arrive.
 const BODY: Duration = Duration::from_secs(10);
+
+/// What every answer of an admin port names as its server.
+pub(crate) const SERVER_NAME: &str = "crossfade";
 
 /// Who acted, where a command does not say.
 const ACTOR: &str = "api";
@@ -66,8 +69,16 @@ impl Place {
     }
 }
 
-/// Answers one request.
+/// Answers one request, and says who does: a command that reached another port must not take its
+/// answer for ours.
 pub(super) async fn answer(request: Request<Incoming>, desk: &Arc<Desk>) -> Answer {
+    let mut answer = routed(request, desk).await;
+    let ours = HeaderValue::from_static(SERVER_NAME);
+    answer.headers_mut().insert(SERVER, ours);
+    answer
+}
+
+async fn routed(request: Request<Incoming>, desk: &Arc<Desk>) -> Answer {
     let snapshot = desk.handle.snapshot();
     if let Err(denied) = guard::may_ask(request.uri(), request.headers(), &snapshot.config.hosts) {
         return refuse(denied);

@@ -1,8 +1,9 @@
 //! One request to a sidecar's admin port, over plain HTTP.
 
+use crate::admin::SERVER_NAME;
 use crate::config::secret::Secret;
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, SERVER};
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -37,6 +38,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// Its body.
     pub(super) body: String,
+    /// Whether an admin port of crossfade's gave it.
+    pub(super) ours: bool,
 }
 
 /// Reads `--admin`: an URL or `HOST:PORT`.
@@ -116,6 +119,10 @@ impl Sidecar {
             Ok(Answer {
                 status: head.status,
                 body,
+                ours: head
+                    .headers
+                    .get(SERVER)
+                    .is_some_and(|name| name == SERVER_NAME),
             })
         };
         let late = |_| format!("no answer within {} s", ANSWER.as_secs());

@@ -92,12 +92,20 @@ fn conclude(
     told: impl FnOnce(String) -> String,
 ) -> End {
     match answer {
-        Ok(Answer { status, body }) if status.is_success() => End::Done(told(body)),
+        Ok(Answer { ours: false, .. }) => End::Refused {
+            text: format!(
+                "{} answers, but it is no admin port of crossfade's; say where that is with \
+                 `--config FILE` or `--admin URL`.",
+                sidecar.base
+            ),
+            json: false,
+        },
+        Ok(Answer { status, body, .. }) if status.is_success() => End::Done(told(body)),
         Ok(Answer { body, .. }) if ask.json => End::Refused {
             text: body,
             json: true,
         },
-        Ok(Answer { status, body }) => {
+        Ok(Answer { status, body, .. }) => {
             let text = match serde_json::from_str(&body) {
                 Ok(Refused { error }) => error.message,
                 Err(_) => format!("{} answers {status}; is it crossfade?", sidecar.base),
@@ -114,6 +122,9 @@ fn conclude(
 
 /// The sidecar that the arguments name.
 fn find(ask: &Ask) -> Result<Sidecar, String> {
+    if ask.admin.is_none() {
+        super::named_file(&ask.config)?;
+    }
     let base = match &ask.admin {
         Some(base) => base.clone(),
         None => url(admin_of(&ask.config)).map_err(|error| error.to_string())?,

@@ -220,7 +220,7 @@ async fn asked(ask: &Ask) -> End {
 async fn look(part: Asked, port: &Sidecar, json: bool) -> End {
     let answer = port.get("/__emulator/state", "application/json").await;
     let body = match answer {
-        Ok(Answer { status, body }) if status.is_success() => body,
+        Ok(Answer { status, body, .. }) if status.is_success() => body,
         other => return unsuited(part, port, other),
     };
     if json {
@@ -238,7 +238,7 @@ async fn look(part: Asked, port: &Sidecar, json: bool) -> End {
 fn unsuited(part: Asked, port: &Sidecar, answer: Result<Answer, String>) -> End {
     let (name, _) = part.place();
     match answer {
-        Ok(Answer { status, body }) => {
+        Ok(Answer { status, body, .. }) => {
             let error: Option<Refusal> = serde_json::from_str(&body).ok();
             let text = match error {
                 Some(Refusal { error }) => format!("{} refuses: {error}", port.base),

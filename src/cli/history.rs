@@ -38,6 +38,9 @@ pub(super) enum Since {
 
 /// Reads the journal and shows it.
 pub(super) fn run(args: &Show) -> End {
+    if let Err(text) = super::named_file(&args.config) {
+        return End::Refused { text, json: false };
+    }
     let state = state_of(&args.config);
     let history = match file::read(&state) {
         Ok(history) => history,

@@ -150,6 +150,41 @@ fn help_names_every_exit_code() {
     }
 }
 
+/// A file is named with `--config` or without, whichever comes to mind.
+#[test]
+fn a_configuration_is_named_in_two_ways() {
+    for args in [
+        ["check", "a.yaml"].as_slice(),
+        &["check", "--config", "a.yaml"],
+    ] {
+        let Ok(Cli {
+            command: Command::Check(check),
+        }) = parse(args)
+        else {
+            panic!("{args:?}");
+        };
+        assert_eq!(check.config.unwrap_or(check.file), Path::new("a.yaml"));
+    }
+    for args in [["run", "a.yaml"].as_slice(), &["run", "--config", "a.yaml"]] {
+        let Ok(Cli {
+            command: Command::Run(run),
+        }) = parse(args)
+        else {
+            panic!("{args:?}");
+        };
+        assert_eq!(run.file.unwrap_or(run.config), Path::new("a.yaml"));
+    }
+    assert!(parse(&["check", "a.yaml", "--config", "b.yaml"]).is_err());
+    assert!(parse(&["run", "a.yaml", "--config", "b.yaml"]).is_err());
+}
+
+#[test]
+fn a_named_configuration_must_be_there() {
+    assert_eq!(named_file(Path::new(CONFIG)), Ok(()), "it may be missing");
+    let why = named_file(Path::new("none.yaml")).expect_err("it is not there");
+    assert_eq!(why, "there is no file none.yaml");
+}
+
 /// A command that prints a result prints it for programs too, and says so.
 #[test]
 fn every_result_is_there_for_programs() {
