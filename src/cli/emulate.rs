@@ -75,7 +75,8 @@ struct Tell {
     /// How many of the calls it happens to, in percent [default: all].
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100), conflicts_with = "rules")]
     percent: Option<u8>,
-    /// The emulator's own rules instead of a word, such as {"behaviour": "html", "status": 502}.
+    /// The emulator's own rules instead of a word, such as {"behaviour": "html", "status": 502} for
+    /// bedrock.
     #[arg(long, value_name = "JSON", conflicts_with = "fault")]
     rules: Option<String>,
     /// For programs.

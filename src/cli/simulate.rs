@@ -50,8 +50,8 @@ pub(super) struct Simulate {
     /// Made up: eligible calls of the app a second, both arms together.
     #[arg(long, value_name = "CALLS", default_value_t = 10.0, value_parser = rate)]
     rate: f64,
-    /// Made up: the share of Bedrock's calls that fails, from the onset on. Without --onset: always
-    /// [default: 5% from 10m on].
+    /// Made up: the share of Bedrock's calls that fails, from the onset on. Without --onset: always, and
+    /// of the original's as well [default: 5% from 10m on].
     #[arg(long, value_name = "SHARE", value_parser = share)]
     error_rate: Option<f64>,
     /// Made up: the share that fails before the onset and on quiet days.

@@ -55,7 +55,7 @@
     const second = status.switches.use_aws_percent;
     const why = second != null && second === status.ceiling ? " The ceiling is USE_AWS_PERCENT's, in the environment." : "";
     // What it waits for is listed.
-    const stage = status.stage ? ` ${words.prose(words.begun(status.stage.sentence.split("; waits for: ")[0]))}.` : "";
+    const stage = status.stage ? ` ${words.prose(words.begun(status.stage.sentence.split(/; (?:then )?waits for: /)[0]))}.` : "";
     set("stage", `${measured}, since ${words.moment(since, status.now_unix_ms)}.${why}${stage}`);
     const waits = status.stage?.waits ?? [];
     fill("waits", waits.map((wait) => make("li", "", make("span", "quiet", "waits for "), words.waiting(wait))));

@@ -148,7 +148,13 @@ impl StageReport {
         });
         let more: Vec<_> = more.cloned().collect();
         if !more.is_empty() {
-            let _ = write!(line, "; waits for: {}", words::listed(&more));
+            // What is told before comes first: an `advance` before it would be refused.
+            let then = if more.len() < self.waits.len() {
+                "then "
+            } else {
+                ""
+            };
+            let _ = write!(line, "; {then}waits for: {}", words::listed(&more));
         }
         line
     }

@@ -58,6 +58,8 @@ fn the_manual_gate_waits_for_a_person() {
     assert_eq!(rig.share(), "5");
     assert_eq!(rig.report().state, RolloutState::Waiting);
     assert_eq!(told(&rig), ["climb_started", "gate_waiting"], "said once");
+    let asked = "; waits for: a person's";
+    assert!(rig.report().stage.unwrap().sentence.contains(asked));
     assert_eq!(rig.machine.question(), None, "nobody else to ask");
     let out = rig.advance(false);
     assert_eq!(
@@ -65,7 +67,9 @@ fn the_manual_gate_waits_for_a_person() {
         "Advanced 5 % -> 10 % by ops: looks good; 5 % held for 1h30m, 0 of 2160 calls failed"
     );
     assert_eq!(rig.share(), "10");
-    // The next stage has to earn it again.
+    // The next stage has to earn it again; a person is not sent to a command that is refused.
+    let first = "; then waits for: a person's";
+    assert!(rig.report().stage.unwrap().sentence.contains(first));
     assert!(matches!(
         refusal(&rig.advance(false)),
         Refusal::NotYet { .. }
