@@ -1,7 +1,7 @@
 """Proves dashboards/ on real parts: promtool, and a Prometheus that scrapes a running crossfade.
 
-The dashboards are what their script writes; promtool accepts the alert rules, and their tests pass;
-every query of every panel is answered by a Prometheus that has scraped `crossfade demo --serve`, and
+The dashboards are what their script writes, and Grafana's own model knows all that is in them; promtool
+accepts the alert rules and a scrape, and the rules' tests pass; every query of every panel is answered by a Prometheus that has scraped `crossfade demo --serve`, and
 those that must have data there have some. The argument is the crossfade binary. Prints one line per
 check; exits 1 if one failed.
 """
@@ -16,6 +16,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+
+from model import strangers
 
 ROOT = pathlib.Path(__file__).resolve().parents[2] / "dashboards"
 CROSSFADE = pathlib.Path(sys.argv[1]).resolve()
@@ -83,6 +85,8 @@ def queries():
 
 def main():
     tool("dashboards are what build.py writes", sys.executable, "-B", ROOT / "build.py", "--check")
+    for file in sorted((ROOT / "grafana").glob("*.json")):
+        check(f"{file.stem}: Grafana's model", ", ".join(strangers(file)) or None)
     tool("promtool check rules", "promtool", "check", "rules", "alerts.yaml")
     tool("promtool test rules", "promtool", "test", "rules", "alerts.test.yaml")
     tool("promtool check config", "promtool", "check", "config", "prometheus.yml")
@@ -102,12 +106,21 @@ def main():
                  f"--web.listen-address=127.0.0.1:{port}"],
                 stderr=subprocess.DEVNULL))
             prove(f"http://127.0.0.1:{port}")
+            scrape(f"http://{admin}/metrics")
         finally:
             for process in reversed(started):
                 process.terminate()
                 process.wait(30)
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
+
+
+def scrape(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text = answer.read()
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+    told = (done.stdout + done.stderr).decode().strip()
+    check("promtool check metrics", told or (None if text and not done.returncode else "nothing to check"))
 
 
 def prove(base):
