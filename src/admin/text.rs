@@ -101,7 +101,7 @@ fn advice(status: &Status) -> Vec<String> {
         let urgent = if caution.kind.urgent() {
             "ATTENTION"
         } else {
-            "HELD"
+            "CAUTION"
         };
         lines.push(format!(
             "{urgent}, {name}: {}. Noted with: crossfade resume --reason \"…\"",
