@@ -16,6 +16,7 @@ use crate::journal::{Line, Post};
 use crate::snapshot::{self, Board, Snapshot};
 use crate::telemetry::events::notices::Notice;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::post;
 use crate::upstream::transport::Transport;
 use arc_swap::ArcSwap;
 use outbox::Outbox;
@@ -39,9 +40,6 @@ const BEAT: Duration = Duration::from_secs(1);
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
-
-/// The first wait after a failure; it doubles up to [`BACKOFF_MAX`].
-const BACKOFF: Duration = Duration::from_secs(1);
 
 /// The longest wait between two tries.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
@@ -386,6 +384,5 @@ impl Destination {
 
 /// How long to wait after so many failures in a row: 1 s, 2 s, 4 s and so on up to 5 min.
 fn backoff(failed_tries: u32) -> Duration {
-    let doublings = failed_tries.saturating_sub(1).min(16);
-    BACKOFF.saturating_mul(1 << doublings).min(BACKOFF_MAX)
+    post::backoff(failed_tries, BACKOFF_MAX)
 }

@@ -18,6 +18,7 @@ use crate::telemetry::events::notices::Notice;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::queue::Feed;
 use crate::telemetry::trace::{Record, Tracer};
+use crate::upstream::post;
 use crate::upstream::transport::Transport;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -48,9 +49,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Calls of one export: as many spans as OpenTelemetry's own batches have, 512, and some hundred
 /// kilobytes.
 const BATCH_CALLS: usize = 200;
-
-/// The first wait after a failure; it doubles up to [`BACKOFF_MAX`].
-const BACKOFF: Duration = Duration::from_secs(1);
 
 /// The longest wait between two tries, unless the collector asks for a longer one.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
@@ -268,9 +266,7 @@ fn encoded(to: &Traces, batch: &[Record]) -> Bytes {
 /// How long to wait after so many failures in a row: 1 s, 2 s, 4 s and so on up to 30 s, of which a
 /// fresh number draws the second half.
 fn backoff(failed_tries: u32, drawn: u64) -> Duration {
-    let doublings = failed_tries.saturating_sub(1).min(16);
-    let whole = BACKOFF.saturating_mul(1 << doublings).min(BACKOFF_MAX);
-    let half = whole / 2;
+    let half = post::backoff(failed_tries, BACKOFF_MAX) / 2;
     half + half.mul_f64(drawn as f64 / u64::MAX as f64)
 }
 

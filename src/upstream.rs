@@ -16,9 +16,10 @@ pub(crate) mod credentials;
 pub(crate) mod frames;
 pub(crate) mod gate;
 pub(crate) mod original;
+pub(crate) mod post;
 pub(crate) mod reach;
 mod resolve;
-pub(crate) mod retry_after;
+mod retry_after;
 mod signature;
 pub(crate) mod transport;
 

@@ -1,20 +1,18 @@
 //! One try: the request, and what its answer means.
 //!
 //! A webhook gets a CloudEvent 1.0 in structured mode; with a secret, `x-crossfade-signature` is
-//! `sha256=` and the HMAC-SHA256 of the body in hex. Slack gets its own form. Redirects are not
-//! followed: whoever was configured is told, and nobody else.
+//! `sha256=` and the HMAC-SHA256 of the body in hex. Slack gets its own form. How it is carried is in
+//! `upstream::post`.
 
 use crate::config::notify::{Form, Notify};
 use crate::config::secret::Secret;
 use crate::journal::Line;
 use crate::upstream::body::RequestBody;
+use crate::upstream::post;
 use crate::upstream::transport::Transport;
-use crate::upstream::with_causes;
-use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use http::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Limited};
+use http::header::HeaderValue;
+use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::time::Duration;
@@ -49,21 +47,8 @@ impl Failed {
 /// Tells `to` what `line` says.
 pub(super) async fn send(transport: &Transport, to: &Notify, line: &Line) -> Result<(), Failed> {
     let request = request(to, line).map_err(Failed::for_now)?;
-    let exchange = async {
-        let answer = transport.send(request).await;
-        let answer = answer.map_err(|error| Failed::for_now(with_causes(&error)))?;
-        let status = answer.status();
-        // Nothing in it matters.
-        let _ = Limited::new(answer.into_body(), ANSWER_BYTES)
-            .collect()
-            .await;
-        judge(status)
-    };
-    let late = || Failed::for_now(format!("no answer within {} s", PATIENCE.as_secs()));
-    match tokio::time::timeout(PATIENCE, exchange).await {
-        Ok(result) => result,
-        Err(_) => Err(late()),
-    }
+    let answer = post::send(transport, request, PATIENCE, ANSWER_BYTES).await;
+    judge(answer.map_err(Failed::for_now)?.status)
 }
 
 /// What a status means. What a person can mend at the receiver (a path, a key) is tried again.
@@ -71,11 +56,7 @@ fn judge(status: StatusCode) -> Result<(), Failed> {
     if status.is_success() {
         return Ok(());
     }
-    let why = if status.is_redirection() {
-        format!("it answers {status}; redirects are not followed")
-    } else {
-        format!("it answers {status}")
-    };
+    let why = post::refusal(status);
     let refused = matches!(
         status,
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY
@@ -84,14 +65,7 @@ fn judge(status: StatusCode) -> Result<(), Failed> {
 }
 
 fn request(to: &Notify, line: &Line) -> Result<Request<RequestBody>, String> {
-    let scheme = if to.tls { "https" } else { "http" };
-    let uri = Uri::builder()
-        .scheme(scheme)
-        .authority(to.authority.clone())
-        .path_and_query(to.target.expose())
-        .build()
-        // What it says could show the path.
-        .map_err(|_| "its URL cannot be used".to_owned())?;
+    let uri = post::uri(to.tls, &to.authority, to.target.expose())?;
     let (body, content_type, secret) = match &to.form {
         Form::CloudEvent { secret } => (
             cloud_event(line).to_string(),
@@ -104,16 +78,13 @@ fn request(to: &Notify, line: &Line) -> Result<Request<RequestBody>, String> {
             None,
         ),
     };
-    let host = HeaderValue::from_str(to.authority.as_str());
-    let mut request = Request::post(uri)
-        .header(HOST, host.map_err(|error| error.to_string())?)
-        .header(USER_AGENT, concat!("crossfade/", env!("CARGO_PKG_VERSION")))
-        .header(CONTENT_TYPE, content_type);
-    if let Some(secret) = secret {
-        request = request.header(SIGNATURE, signature(secret, body.as_bytes())?);
+    let signature = secret.map(|secret| signature(secret, body.as_bytes()));
+    let mut request = post::request(uri, content_type, body)?;
+    if let Some(signature) = signature {
+        let signature = HeaderValue::try_from(signature?).map_err(|error| error.to_string())?;
+        request.headers_mut().insert(SIGNATURE, signature);
     }
-    let body = RequestBody::Held(Bytes::from(body));
-    request.body(body).map_err(|error| error.to_string())
+    Ok(request)
 }
 
 /// `sha256=` and the HMAC-SHA256 of `body` in hex.
@@ -122,8 +93,7 @@ fn signature(secret: &Secret, body: &[u8]) -> Result<String, String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|error| error.to_string())?;
     mac.update(body);
     let code = mac.finalize().into_bytes();
-    let hex: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("sha256={hex}"))
+    Ok(format!("sha256={}", hex::encode(code)))
 }
 
 /// The structured form of <https://cloudevents.io>; what says nothing is left out.

@@ -1,18 +1,16 @@
 //! One try: the request, and what its answer means.
 //!
 //! OTLP over HTTP, in its binary form, by <https://opentelemetry.io/docs/specs/otlp/>: 429, 502,
-//! 503, 504 and no answer at all may be cured by a later try, every other refusal may not.
-//! Redirects are not followed: whoever was configured is told, and nobody else.
+//! 503, 504 and no answer at all may be cured by a later try, every other refusal may not. How it
+//! is carried is in `upstream::post`.
 
 use super::message::ExportTraceServiceResponse;
 use crate::config::traces::Traces;
 use crate::upstream::body::RequestBody;
+use crate::upstream::post;
 use crate::upstream::transport::Transport;
-use crate::upstream::{retry_after, with_causes};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Limited};
+use http::{Request, StatusCode};
 use prost::Message;
 use std::time::Duration;
 
@@ -55,42 +53,21 @@ pub(super) async fn send(transport: &Transport, to: &Traces, body: Bytes) -> Sen
         Ok(request) => request,
         Err(why) => return Sent::Refused { why },
     };
-    let exchange = async {
-        let answer = match transport.send(request).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let (why, wait) = (with_causes(&error), None);
-                return Sent::Later { why, wait };
-            }
-        };
-        let (head, body) = answer.into_parts();
-        let wait = retry_after::read(&head.headers);
-        // An answer that breaks off says no more than its head.
-        let body = Limited::new(body, ANSWER_BYTES).collect().await;
-        let body = body.map(http_body_util::Collected::to_bytes);
-        judge(head.status, wait, &body.unwrap_or_default())
-    };
-    match tokio::time::timeout(PATIENCE, exchange).await {
-        Ok(sent) => sent,
-        Err(_) => Sent::Later {
-            why: format!("no answer within {} s", PATIENCE.as_secs()),
-            wait: None,
-        },
+    match post::send(transport, request, PATIENCE, ANSWER_BYTES).await {
+        Ok(answer) => judge(answer.status, answer.retry_after, &answer.body),
+        Err(why) => Sent::Later { why, wait: None },
     }
 }
 
 /// What an answer means.
 fn judge(status: StatusCode, wait: Option<Duration>, body: &[u8]) -> Sent {
-    let why = format!("it answers {status}");
+    let why = post::refusal(status);
     match status {
         _ if status.is_success() => taken(body),
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Sent::Later { why, wait },
-        _ if status.is_redirection() => Sent::Refused {
-            why: format!("{why}; redirects are not followed"),
-        },
         _ => Sent::Refused { why },
     }
 }
@@ -107,26 +84,14 @@ fn taken(body: &[u8]) -> Sent {
 }
 
 fn request(to: &Traces, body: Bytes) -> Result<Request<RequestBody>, String> {
-    let scheme = if to.tls { "https" } else { "http" };
-    let uri = Uri::builder()
-        .scheme(scheme)
-        .authority(to.authority.clone())
-        .path_and_query(to.path.0.clone())
-        .build()
-        // What it says could show the path.
-        .map_err(|_| "its URL cannot be used".to_owned())?;
-    let host = HeaderValue::from_str(to.authority.as_str());
-    let mut request = Request::post(uri)
-        .header(HOST, host.map_err(|error| error.to_string())?)
-        .header(USER_AGENT, concat!("crossfade/", env!("CARGO_PKG_VERSION")))
-        .header(CONTENT_TYPE, "application/x-protobuf");
+    let uri = post::uri(to.tls, &to.authority, to.path.0.as_str())?;
+    let mut request = post::request(uri, "application/x-protobuf", body)?;
     for (name, value) in &to.headers {
         if let Some(value) = crate::config::traces::header_value(value) {
-            request = request.header(name, value);
+            request.headers_mut().append(name, value);
         }
     }
-    let body = RequestBody::Held(body);
-    request.body(body).map_err(|error| error.to_string())
+    Ok(request)
 }
 
 #[cfg(test)]

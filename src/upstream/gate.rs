@@ -7,12 +7,10 @@
 
 use super::body::RequestBody;
 use super::transport::Transport;
-use super::with_causes;
+use super::{post, with_causes};
 use crate::config::Webhook;
 use crate::rollout::{GateAnswer, Question};
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode};
 
 /// Puts `question` to the gate.
 pub(crate) async fn ask(
@@ -38,19 +36,6 @@ pub(crate) async fn ask(
 }
 
 fn request(webhook: &Webhook, question: &Question) -> Result<Request<RequestBody>, String> {
-    let host = webhook
-        .url
-        .authority()
-        .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
-        .ok_or("its URL has no usable host")?;
     let body = serde_json::to_vec(question).map_err(|error| error.to_string())?;
-    let json = HeaderValue::from_static("application/json");
-    let agent = HeaderValue::from_static(concat!("crossfade/", env!("CARGO_PKG_VERSION")));
-    let mut request = Request::new(RequestBody::Held(Bytes::from(body)));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = webhook.url.clone();
-    for (name, value) in [(HOST, host), (CONTENT_TYPE, json), (USER_AGENT, agent)] {
-        request.headers_mut().insert(name, value);
-    }
-    Ok(request)
+    post::request(webhook.url.clone(), "application/json", body)
 }
