@@ -14,7 +14,8 @@ use check::Format;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use end::{
-    EXIT_CODES, EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE, End, complain, finish, show,
+    EXIT_CODES, EXIT_CONFIG, EXIT_DATA, EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE, End, complain,
+    finish, show,
 };
 use explain::{Paint, Trouble};
 use http::header::{HeaderName, HeaderValue};

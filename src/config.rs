@@ -34,6 +34,7 @@ mod values;
 pub mod watch;
 pub(crate) mod words;
 
+pub(crate) use address::is_loopback;
 pub(crate) use values::shown_size;
 
 #[cfg(test)]

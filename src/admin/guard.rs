@@ -5,6 +5,7 @@
 //! user knowing, and another machine. A browser always names the host that it was told and, with
 //! a change, the page's origin; another machine has to know the token.
 
+use crate::config::is_loopback;
 use crate::config::secret::Secret;
 use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
 use http::uri::{Authority, Uri};
@@ -87,7 +88,7 @@ pub(super) fn may_change(
     if is_cross_site(headers) {
         return Err(Denied::Origin);
     }
-    if address.ip().to_canonical().is_loopback() {
+    if is_loopback(address) {
         return Ok(());
     }
     let token = token.ok_or(Denied::NoToken)?;

@@ -310,7 +310,7 @@ fn bounds(changes: &mut Changes, old: &Config, new: &Config) {
         show,
         "holds for the next stop",
     );
-    let names = |hosts: &Vec<String>| format!("[{}]", hosts.join(", "));
+    let names = |hosts: &Vec<String>| bracketed(hosts.iter().cloned());
     changes.note(
         "hosts",
         (&old.hosts, &new.hosts),
@@ -327,10 +327,8 @@ fn bounds(changes: &mut Changes, old: &Config, new: &Config) {
         keys,
         "who may cause a Bedrock call",
     );
-    let told = |list: &Vec<crate::config::notify::Notify>| {
-        let list: Vec<_> = list.iter().map(ToString::to_string).collect();
-        format!("[{}]", list.join(", "))
-    };
+    let told =
+        |list: &Vec<crate::config::notify::Notify>| bracketed(list.iter().map(ToString::to_string));
     changes.note(
         "notify",
         (&old.notify, &new.notify),
@@ -350,6 +348,12 @@ fn bounds(changes: &mut Changes, old: &Config, new: &Config) {
     let path = |path: &std::path::PathBuf| path.display().to_string();
     let means = "takes a restart; a rollback that the old file remembers is not in the new one";
     changes.note("state", (&old.state, &new.state), path, means);
+}
+
+/// A list as the file writes it.
+fn bracketed(entries: impl Iterator<Item = impl Into<String>>) -> String {
+    let entries: Vec<String> = entries.map(Into::into).collect();
+    format!("[{}]", entries.join(", "))
 }
 
 fn percent(share: &Percent) -> String {

@@ -7,6 +7,9 @@ use std::process::ExitCode;
 /// Bad usage (`EX_USAGE`).
 pub(super) const EXIT_USAGE: u8 = 64;
 
+/// The trace is none (`EX_DATAERR`).
+pub(super) const EXIT_DATA: u8 = 65;
+
 /// No sidecar or emulator answers, or a provider cannot be reached (`EX_UNAVAILABLE`).
 pub(super) const EXIT_UNAVAILABLE: u8 = 69;
 

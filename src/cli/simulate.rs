@@ -1,6 +1,6 @@
 //! `crossfade simulate`: its arguments, the files that it reads and writes, and the terminal.
 
-use super::{CONFIG, EXIT_FAILED, complain, show, variable};
+use super::{CONFIG, EXIT_CONFIG, EXIT_DATA, EXIT_FAILED, complain, show, variable};
 use crate::config::watch;
 use crate::controller;
 use crate::rollout::{Advance, Plan};
@@ -18,12 +18,6 @@ use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-
-/// The trace is none (`EX_DATAERR`).
-pub(super) const EXIT_DATA: u8 = 65;
-
-/// The configuration is refused (`EX_CONFIG`).
-const EXIT_CONFIG: u8 = 78;
 
 /// Say what the rules would have done, to a recorded trace or to made-up traffic.
 ///

@@ -138,7 +138,7 @@ fn help_names_every_exit_code() {
         0,
         EXIT_FAILED,
         EXIT_USAGE,
-        simulate::EXIT_DATA,
+        EXIT_DATA,
         EXIT_UNAVAILABLE,
         78,
         130,

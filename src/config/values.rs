@@ -9,6 +9,7 @@ use super::section::Mistake;
 use super::shape::Reader;
 use super::shape::Shape;
 use super::shape::Text;
+use crate::clock;
 use crate::split::Percent;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -30,13 +31,8 @@ pub(crate) fn duration(range: RangeInclusive<Duration>) -> Reader<'static, Durat
 /// As [`duration`], in milliseconds.
 pub(crate) fn duration_ms(range: RangeInclusive<Duration>) -> Reader<'static, u64> {
     duration(range)
-        .map(millis)
+        .map(clock::millis)
         .written(|value| Some(shown_duration(Duration::from_millis(*value)).into()))
-}
-
-/// Whole milliseconds.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// As the file writes durations: `10m`, `1m 30s`.

@@ -10,7 +10,6 @@ use super::line::{Draft, Line, Stands};
 use crate::clock::unix_ms;
 use crate::rollout::Record;
 use crate::state::{StateError, StateStore, disk};
-use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -244,10 +243,6 @@ fn old(path: &Path, age: usize) -> PathBuf {
 
 /// A name for a new journal: where and when it began, hashed.
 fn new_name(state: &Path) -> String {
-    let began = format!("{} {} {}", state.display(), unix_ms(), std::process::id());
-    let hash = Sha256::digest(began.as_bytes());
-    hash.iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let process = std::process::id();
+    disk::short_name(&format!("{} {} {process}", state.display(), unix_ms()))
 }

@@ -3,7 +3,6 @@
 use crate::config::notify::{Form, Notify};
 use crate::state::disk;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,12 +31,12 @@ pub(super) fn key(to: &Notify) -> String {
         Form::CloudEvent { .. } => "webhook",
         Form::Slack => "slack",
     };
-    let whole = format!("{form} {} {}{}", to.tls, to.authority, to.target.expose());
-    let hash = Sha256::digest(whole.as_bytes());
-    hash.iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    disk::short_name(&format!(
+        "{form} {} {}{}",
+        to.tls,
+        to.authority,
+        to.target.expose()
+    ))
 }
 
 impl Outbox {

@@ -311,7 +311,7 @@ impl Books {
         let took = clock::io_now().saturating_duration_since(part.dispatched);
         part.end = Some((verdict, took));
         let heard = part.first_body.is_some();
-        let first_body_ms = part.first_body.filter(|_| part.streamed).map(millis);
+        let first_body_ms = part.first_body.filter(|_| part.streamed).map(clock::millis);
         // A call that Bedrock failed is no sample for the original: failing prompts would bias it.
         if self.forced || self.bedrock.is_some() {
             return;
@@ -322,7 +322,7 @@ impl Books {
                 verdict,
                 heard,
                 first_body_ms,
-                took_ms: millis(took),
+                took_ms: clock::millis(took),
             },
         );
         // The original's side is for comparison: under overload it may lose samples, counted.
@@ -393,10 +393,6 @@ impl Drop for Books {
             self.hand_in(record, (bedrock, original), failover, took);
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn next_call() -> CallId {

@@ -1,6 +1,8 @@
 //! Files that are whole after a crash: read with a bound, replaced atomically.
 
 use super::StateError;
+use sha2::Digest;
+use sha2::Sha256;
 use std::fs;
 use std::fs::DirBuilder;
 use std::fs::File;
@@ -93,6 +95,13 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// A short name for what must not be read from it: the first 64 bits of its SHA-256.
+pub(crate) fn short_name(whole: &str) -> String {
+    let hash: [u8; 32] = Sha256::digest(whole.as_bytes()).into();
+    let (first, _) = hash.split_at(8);
+    hex::encode(first)
 }
 
 /// A rename is on disk when its directory is.

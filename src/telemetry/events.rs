@@ -10,6 +10,7 @@ pub mod notices;
 
 use super::metrics::{Eligibility, FailoverOutcome, Metrics, TokenKind, verdict_labels};
 use super::trace::{SpanId, TraceId};
+use crate::clock;
 use crate::outcome::{Arm, Fault, Verdict};
 use crate::rollout::Transition;
 use crate::snapshot::Hold;
@@ -155,7 +156,7 @@ impl Call<'_> {
             output_tokens = self.tokens.map(|tokens| tokens.output),
             ending,
             stop_reason,
-            ms = millis(self.took),
+            ms = clock::millis(self.took),
             trace_id,
             span_id,
         );
@@ -177,8 +178,8 @@ impl Line {
         };
         Self {
             verdict,
-            first_token_ms: part.first_token.map(millis),
-            ms: millis(part.took),
+            first_token_ms: part.first_token.map(clock::millis),
+            ms: clock::millis(part.took),
         }
     }
 }
@@ -428,10 +429,6 @@ impl Process<'_> {
             }
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The beginning of a text that a caller chose.

@@ -1,6 +1,6 @@
 //! What changes of the climb: stages, how long and how many calls each takes, and who is asked.
 
-use super::{Changes, percent, time};
+use super::{Changes, bracketed, percent, time};
 use crate::config::{Config, Webhook};
 use crate::rollout::{Advance, Climb, Gate};
 use crate::split::Percent;
@@ -30,10 +30,7 @@ pub(super) fn compare(changes: &mut Changes, old: &Config, new: &Config) {
     let (Advance::Auto(a), Advance::Auto(b)) = (&old.rollout.advance, &new.rollout.advance) else {
         return;
     };
-    let stages = |list: &Vec<Percent>| {
-        let list: Vec<_> = list.iter().map(Percent::to_string).collect();
-        format!("[{}]", list.join(", "))
-    };
+    let stages = |list: &Vec<Percent>| bracketed(list.iter().map(Percent::to_string));
     let means = "the next stage is the next of these above the share in force";
     changes.note("rollout.stages", (&a.stages, &b.stages), stages, means);
     let later = |rises: bool| {
@@ -82,10 +79,7 @@ pub(super) fn compare(changes: &mut Changes, old: &Config, new: &Config) {
         percent,
         means,
     );
-    let gates = |list: &Vec<Gate>| {
-        let list: Vec<_> = list.iter().map(|gate| gate.name()).collect();
-        format!("[{}]", list.join(", "))
-    };
+    let gates = |list: &Vec<Gate>| bracketed(list.iter().map(|gate| gate.name()));
     changes.note(
         "rollout.gates",
         (&a.gates, &b.gates),

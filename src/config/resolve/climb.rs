@@ -12,6 +12,7 @@ use super::super::shape::{Entries, Reader, Shape};
 use super::super::values;
 use super::super::values::shown_duration;
 use super::list;
+use crate::clock;
 use crate::rollout::Advance;
 use crate::rollout::Climb;
 use crate::rollout::Gate;
@@ -25,8 +26,8 @@ pub(super) fn read(section: &mut Section<'_>, stages: &[Percent]) -> (Advance, O
     let who = values::named(&[Who::Person, Who::Machine], Who::name);
     let who = section.value("advance", Who::Person, who);
     let bake = || values::duration_ms(defaults::BAKES);
-    let bake_ms = section.value("bake", values::millis(defaults::BAKE), bake());
-    let final_bake_ms = section.value("final_bake", values::millis(defaults::FINAL_BAKE), bake());
+    let bake_ms = section.value("bake", clock::millis(defaults::BAKE), bake());
+    let final_bake_ms = section.value("final_bake", clock::millis(defaults::FINAL_BAKE), bake());
     let min_calls = section.value(
         "min_calls",
         defaults::MIN_CALLS,
