@@ -196,7 +196,7 @@ pub enum CallEvent {
         /// How it ended.
         verdict: Verdict,
         /// The first 8 bytes of the split key's hash: repeated refusals of one odd prompt are
-        /// counted once a minute.
+        /// counted once a minute. Of other ends it may be 0, as nobody asks for it.
         key: u64,
         /// The call's request id, for the sentence of a trip.
         request_id: Arc<str>,

@@ -40,6 +40,7 @@ mod forward;
 mod gate;
 pub(crate) mod gather;
 mod hold;
+pub(crate) mod key;
 mod patience;
 mod pause;
 mod quota;

@@ -186,6 +186,23 @@ async fn one_odd_prompt_repeated_for_ever_trips_nothing() {
 }
 
 #[tokio::test]
+async fn each_odd_prompt_counts_for_itself_where_all_calls_go() {
+    let world = World::with("rollout: { percent: 100 }\n").await;
+    for _ in 0..3 {
+        for prompt in ["One.", "Another.", "A third."] {
+            let odd = json!([{"role": "user", "content": prompt}]);
+            world.bedrock.once(error(ErrorKind::Validation, None));
+            world.chat(json!({"messages": odd})).await;
+        }
+    }
+    world.stepper.advance(5_000).await;
+    let status = world.status().await;
+    let total = &status["arms"]["bedrock"]["total"];
+    assert_eq!(total["failures"]["incompatible"], 3, "{total}");
+    assert_eq!(total["repeated"], 6, "{total}");
+}
+
+#[tokio::test]
 async fn a_difference_to_the_original_is_told_and_moves_nothing() {
     let world =
         World::with("rollout: { percent: 25, sticky: none }\nrollback: { severe: off }\n").await;

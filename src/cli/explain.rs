@@ -7,9 +7,10 @@
 
 use super::check;
 use super::variable;
-use crate::config::{Config, Sticky, watch};
+use crate::config::{Config, Rollout, watch};
 use crate::openai::ChatRequest;
-use crate::proxy::decide::{self, KeySource};
+use crate::proxy::decide;
+use crate::proxy::key::SplitKey;
 use crate::proxy::route::ChatPath;
 use crate::split::{Bucket, Percent};
 use crate::translate::{self, Eligible, Loss, Reason, Target};
@@ -326,8 +327,8 @@ impl Explanation {
         let losses = eligible.losses().iter();
         self.losses = losses.map(|loss| LossReport::new(*loss, target)).collect();
         let rollout = &config.rollout;
-        let (key, source) = decide::split_key(rollout, &options.headers, request, 0);
-        let split = SplitReport::new(&rollout.sticky, rollout.ceiling(), key, source);
+        let key = SplitKey::of(rollout, &options.headers, request, 0);
+        let split = SplitReport::new(rollout, key);
         self.arm = match (split.moves_at_percent, split.ceiling) {
             (_, Percent::ALL) => ArmAt::Bedrock,
             (_, Percent::ZERO) => ArmAt::Original,
@@ -364,17 +365,19 @@ impl LossReport {
 }
 
 impl SplitReport {
-    fn new(sticky: &Sticky, ceiling: Percent, key: u64, source: KeySource) -> Self {
-        let bucket = match source {
-            KeySource::Configured | KeySource::Conversation => Some(Bucket::of_hash(key).index()),
-            KeySource::Draw | KeySource::NoKey => None,
+    fn new(rollout: &Rollout, key: SplitKey<'_>) -> Self {
+        let bucket = match key {
+            SplitKey::Named(_) | SplitKey::Conversation(_) | SplitKey::Instead(_) => {
+                Some(Bucket::of_hash(key.hash(&rollout.salt)).index())
+            }
+            SplitKey::Drawn(_) | SplitKey::NoKey(_) => None,
         };
         Self {
-            sticky: sticky.to_string(),
-            key_missing: source.is_missing(),
+            sticky: rollout.sticky.to_string(),
+            key_missing: key.is_missing(),
             bucket,
             moves_at_percent: bucket.and_then(|index| Percent::from_basis_points(index + 1)),
-            ceiling,
+            ceiling: rollout.ceiling(),
         }
     }
 }

@@ -86,18 +86,30 @@ impl<'a> ChatRequest<'a> {
     /// bytes big-endian, and the bytes; text counts decoded, so that it does not matter how an SDK
     /// escapes.
     pub fn conversation_key(&self) -> Option<Vec<u8>> {
-        let messages = self.fields.messages.as_deref().unwrap_or_default();
-        let first = |of: fn(Role) -> bool| messages.iter().find(|m| m.role.is_some_and(of));
-        let system = first(|role| matches!(role, Role::System | Role::Developer));
-        let user = first(|role| role == Role::User);
         let mut key = Vec::new();
-        for (tag, message) in [(b's', system), (b'u', user)] {
+        for (tag, message) in self.beginning() {
             if let Some(message) = message {
                 key.push(tag);
                 push_content(message, &mut key);
             }
         }
         (!key.is_empty()).then_some(key)
+    }
+
+    /// Whether there is a [`conversation_key`](Self::conversation_key).
+    pub fn has_conversation(&self) -> bool {
+        self.beginning()
+            .iter()
+            .any(|(_, message)| message.is_some())
+    }
+
+    /// The messages that a conversation is known by, with their tags.
+    fn beginning(&self) -> [(u8, Option<&Message<'a>>); 2] {
+        let messages = self.fields.messages.as_deref().unwrap_or_default();
+        let first = |of: fn(Role) -> bool| messages.iter().find(|m| m.role.is_some_and(of));
+        let system = first(|role| matches!(role, Role::System | Role::Developer));
+        let user = first(|role| role == Role::User);
+        [(b's', system), (b'u', user)]
     }
 }
 

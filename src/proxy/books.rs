@@ -80,7 +80,8 @@ struct Place {
 #[derive(Debug)]
 struct Bookings {
     call: CallId,
-    key: u64,
+    /// The split key's hash, as far as somebody asked for it.
+    key: Option<u64>,
     first_token: Option<OwnedPermit<Booking>>,
     end: Option<OwnedPermit<Booking>>,
 }
@@ -127,7 +128,7 @@ impl Books {
     pub(super) fn open_bedrock(
         &mut self,
         model_id: &str,
-        key: u64,
+        key: Option<u64>,
         limit: usize,
     ) -> Option<Instant> {
         let shared = &self.shared;
@@ -153,7 +154,7 @@ impl Books {
         Some(dispatched)
     }
 
-    fn reserve(&self, key: u64) -> Option<Bookings> {
+    fn reserve(&self, key: Option<u64>) -> Option<Bookings> {
         let permit = || self.shared.bookings.clone().try_reserve_owned().ok();
         let (dispatch, first_token, end) = (permit()?, permit()?, permit()?);
         let call = next_call();
@@ -232,7 +233,7 @@ impl Books {
                 call,
                 CallEvent::Ended {
                     verdict,
-                    key,
+                    key: key.unwrap_or_default(),
                     request_id,
                 },
             ));
@@ -240,16 +241,16 @@ impl Books {
     }
 
     /// Bedrock failed before the commit point. The verdict of a refusal waits until the original
-    /// has answered the same call.
-    pub(super) fn bedrock_failed(&mut self, fault: Fault) {
+    /// has answered the same call; `key` makes its split key's hash, if that is not known yet.
+    pub(super) fn bedrock_failed(&mut self, fault: Fault, key: impl FnOnce() -> Option<u64>) {
         self.fault = Some(fault);
         match fault {
             Fault::Counted(_) | Fault::ContextWindow => self.settle_bedrock(fault.verdict(None)),
-            Fault::Refused => self.bedrock_refused(),
+            Fault::Refused => self.bedrock_refused(key),
         }
     }
 
-    fn bedrock_refused(&mut self) {
+    fn bedrock_refused(&mut self, key: impl FnOnce() -> Option<u64>) {
         let Some(part) = &mut self.bedrock else {
             return;
         };
@@ -257,6 +258,7 @@ impl Books {
         let Some(bookings) = &mut part.bookings else {
             return;
         };
+        bookings.key = bookings.key.or_else(key);
         // A refusal comes instead of a first token, in the room that was reserved for one.
         if let (call, Some(permit)) = (bookings.call, bookings.first_token.take()) {
             permit.send(self.booking(call, CallEvent::Refused));

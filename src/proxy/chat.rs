@@ -11,7 +11,7 @@ use super::forward::ForwardBody;
 use super::hold::{self, HeldBody, Read};
 use super::reply::{self, FAILOVER_HEADER, REASON_HEADER, REQUEST_ID_HEADER, ReplyBody};
 use super::route::ChatPath;
-use super::{Shared, ask, gate, is_event_stream};
+use super::{Shared, ask, gate, is_event_stream, key};
 use crate::config::Config;
 use crate::drain::Phase;
 use crate::outcome::{Arm, Class, Verdict};
@@ -280,9 +280,10 @@ async fn bedrock_first(
         }
         Err(failure) => {
             tracing::warn!(request_id = &*books.request_id, why = %failure, "Bedrock failed a call");
-            books.bedrock_failed(failure.fault);
-            let body = RequestBody::Held(held.bytes);
             let config = &snapshot.config;
+            let key = || key::put_off(&config.rollout, &head.headers, &held.bytes);
+            books.bedrock_failed(failure.fault, key);
+            let body = RequestBody::Held(held.bytes);
             let mut response = ask_original(shared, config, head, body, books).await;
             let label = HeaderValue::from_static(failure.fault.name());
             response.headers_mut().insert(FAILOVER_HEADER, label);

@@ -5,11 +5,12 @@
 //! percentage, so the counts by reason are the same at 5 % and at 100 %.
 
 use super::gate;
+use super::key::SplitKey;
 use super::route::ChatPath;
-use crate::config::{Config, Mapping, Rollout, Sticky};
+use crate::config::{Config, Mapping};
 use crate::openai::request::ChatRequest;
 use crate::snapshot::Snapshot;
-use crate::split::{Bucket, key_hash};
+use crate::split::Bucket;
 use crate::translate::{self, Eligible, Loss, Reason, ReplyShape};
 use crate::upstream::original::ARM_HEADER;
 use http::header::HeaderMap;
@@ -54,8 +55,8 @@ pub(super) struct Go {
     pub(super) shape: ReplyShape,
     /// What was lost on the way, each permitted by the tables.
     pub(super) losses: Vec<Loss>,
-    /// The split key's hash.
-    pub(super) key: u64,
+    /// The split key's hash; none: all calls go, and nobody has asked for it yet.
+    pub(super) key: Option<u64>,
 }
 
 /// An arm that the request asks for, where that is allowed.
@@ -96,8 +97,9 @@ pub(super) fn decide(
         Ok(eligible) => eligible,
         Err(reason) => return stays(reason),
     };
-    let (key, source) = split_key(&config.rollout, headers, &request, draw);
-    let in_share = snapshot.percent.includes(Bucket::of_hash(key));
+    let key = SplitKey::of(&config.rollout, headers, &request, draw);
+    let hash = key.hash_for(snapshot.percent, &config.rollout.salt);
+    let in_share = hash.is_none_or(|hash| snapshot.percent.includes(Bucket::of_hash(hash)));
     let course = match forced {
         Some(Forced::Original) => Course::Stay,
         Some(Forced::Bedrock) if snapshot.latched || !snapshot.holds.is_empty() => {
@@ -109,7 +111,7 @@ pub(super) fn decide(
             body: eligible.converse_body(),
             shape: shape_for(model, &eligible),
             losses: eligible.losses().to_vec(),
-            key,
+            key: hash,
         })),
     };
     let model = Some(model.to_owned());
@@ -118,7 +120,7 @@ pub(super) fn decide(
         model,
         stream,
         eligible: Ok(()),
-        key_missing: source.is_missing(),
+        key_missing: key.is_missing(),
         forced,
         course,
     }
@@ -172,56 +174,6 @@ pub(crate) fn shape_for(model: &str, eligible: &Eligible<'_>) -> ReplyShape {
     ReplyShape {
         model: model.to_owned(),
         ..eligible.shape()
-    }
-}
-
-/// What the split of a call was made by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeySource {
-    /// The configured key.
-    Configured,
-    /// The conversation, because the configured key is missing.
-    Conversation,
-    /// A fresh draw, as configured.
-    Draw,
-    /// A fresh draw, because there is no key at all.
-    NoKey,
-}
-
-impl KeySource {
-    /// Whether the configured key was missing.
-    pub(crate) const fn is_missing(self) -> bool {
-        match self {
-            Self::Configured | Self::Draw => false,
-            Self::Conversation | Self::NoKey => true,
-        }
-    }
-}
-
-/// The hash that the split is made by, and where it is from.
-pub(crate) fn split_key(
-    rollout: &Rollout,
-    headers: &HeaderMap,
-    request: &ChatRequest<'_>,
-    draw: u64,
-) -> (u64, KeySource) {
-    let key = match &rollout.sticky {
-        Sticky::None => return (draw, KeySource::Draw),
-        Sticky::Conversation => None,
-        Sticky::User => request.user_key().map(str::as_bytes),
-        Sticky::Header(name) => headers.get(name).map(http::HeaderValue::as_bytes),
-    };
-    if let Some(key) = key.filter(|key| !key.is_empty()) {
-        return (key_hash(&rollout.salt, key), KeySource::Configured);
-    }
-    let source = if rollout.sticky == Sticky::Conversation {
-        KeySource::Configured
-    } else {
-        KeySource::Conversation
-    };
-    match request.conversation_key() {
-        Some(key) => (key_hash(&rollout.salt, &key), source),
-        None => (draw, KeySource::NoKey),
     }
 }
 

@@ -88,7 +88,7 @@ impl Scripted {
         let drain = crate::drain::Drain::default();
         let (shared, bookings) = shared(drain.watch());
         let mut books = Books::open(&shared, "req_test".into(), Attempt(1));
-        let dispatched = books.open_bedrock("m", 0, 1).expect("there is room");
+        let dispatched = books.open_bedrock("m", Some(0), 1).expect("there is room");
         let timeouts = shared.snapshot.load().config.timeouts;
         let patience = Patience::new(dispatched, &timeouts, true, None);
         let (sender, body) = Channel::new(16);
@@ -191,7 +191,7 @@ async fn without_a_first_token_a_call_stalls_after_30_s() {
         let (after, result) = seconds(waiting).await;
         let failure = result.err().expect("a stall");
         assert_eq!((after, failure.fault), (30, Fault::Counted(Class::Stall)));
-        call.books.bedrock_failed(failure.fault);
+        call.books.bedrock_failed(failure.fault, || None);
         assert_eq!(call.booked(), ["dispatched", "Failure(Stall)"]);
     }
 }
@@ -226,7 +226,7 @@ async fn a_panic_on_bedrocks_side_is_a_failure_of_bedrocks() {
     let result = asked(begin_stream(events, writer, &mut call.books)).await;
     let failure = result.err().expect("the panic");
     assert_eq!(failure.fault, Fault::Counted(Class::Malformed));
-    call.books.bedrock_failed(failure.fault);
+    call.books.bedrock_failed(failure.fault, || None);
     assert_eq!(call.booked(), ["dispatched", "Failure(Malformed)"]);
     assert_eq!(caught(|| -> u8 { panic!("asked for") }), None);
     assert_eq!(caught(|| 7), Some(7));
@@ -351,7 +351,7 @@ async fn a_refusal_is_booked_when_the_original_has_spoken() {
         (500, Verdict::Rejected),
     ] {
         let mut call = Scripted::new();
-        call.books.bedrock_failed(Fault::Refused);
+        call.books.bedrock_failed(Fault::Refused, || None);
         assert_eq!(call.booked(), ["dispatched", "refused"], "no verdict yet");
         call.books.open_original();
         call.books.original_answered(status, false);
@@ -372,12 +372,12 @@ async fn with_no_room_for_the_bookings_a_call_stays() {
     let mut open = Vec::new();
     for _ in 0..5 {
         let mut books = Books::open(&shared, "req_test".into(), Attempt(1));
-        assert!(books.open_bedrock("m", 0, 100).is_some());
+        assert!(books.open_bedrock("m", Some(0), 100).is_some());
         open.push(books);
     }
     // Sixteen places, three to a call.
     let mut books = Books::open(&shared, "req_test".into(), Attempt(1));
-    assert!(books.open_bedrock("m", 0, 100).is_none());
+    assert!(books.open_bedrock("m", Some(0), 100).is_none());
 }
 
 #[tokio::test]
