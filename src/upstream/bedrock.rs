@@ -161,7 +161,7 @@ impl Bedrock {
         model_id: &str,
         body: Bytes,
     ) -> Result<Request<RequestBody>, Failure> {
-        let path = format!("{}{}", endpoint.path_prefix, path(model_id));
+        let path = path_behind(&endpoint.path_prefix, model_id);
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(HOST, endpoint.host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
@@ -287,8 +287,18 @@ impl Bedrock {
 
 /// The path of a streamed call of a model.
 pub(crate) fn path(model_id: &str) -> String {
-    let model = utf8_percent_encode(model_id, URI_LABEL);
-    format!("/model/{model}/converse-stream")
+    path_behind("", model_id)
+}
+
+fn path_behind(prefix: &str, model_id: &str) -> String {
+    let (before, after) = ("/model/", "/converse-stream");
+    let most = prefix.len() + before.len() + 3 * model_id.len() + after.len();
+    let mut path = String::with_capacity(most);
+    path.push_str(prefix);
+    path.push_str(before);
+    path.extend(utf8_percent_encode(model_id, URI_LABEL));
+    path.push_str(after);
+    path
 }
 
 /// What an error of the service, from its answer or from inside the stream, counts as.

@@ -38,6 +38,8 @@ struct DayKey {
     region: String,
     /// `YYYYMMDD`.
     day: String,
+    /// `day/region/service/aws4_request`.
+    scope: String,
     key: Vec<u8>,
 }
 
@@ -57,19 +59,35 @@ impl Signer {
         now: SystemTime,
     ) -> Result<(), InvalidHeaderValue> {
         // `YYYY-MM-DDTHH:MM:SSZ` in its basic form.
-        let time = humantime::format_rfc3339_seconds(now).to_string();
-        let time = time.replace(['-', ':'], "");
+        let mut time = String::with_capacity(20);
+        // Writing to a string cannot fail, here and below.
+        let _ = write!(time, "{}", humantime::format_rfc3339_seconds(now));
+        time.retain(|letter| letter != '-' && letter != ':');
         let day = time.split('T').next().unwrap_or_default();
-        let scope = format!("{day}/{region}/{SERVICE}/aws4_request");
+        let day_key = self.key(keys, region, day, now);
+        let scope = &*day_key.scope;
         let (names, request) = canonical(call, &time, keys.session_token());
-        let request = hex::encode(Sha256::digest(request));
-        let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{request}");
-        let key = self.key(keys, region, day, now);
-        let signature = calculate_signature(&key.key, to_sign.as_bytes());
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
-            keys.access_key_id()
-        );
+        let to_sign = [
+            "AWS4-HMAC-SHA256\n",
+            &time,
+            "\n",
+            scope,
+            "\n",
+            request.as_str(),
+        ]
+        .concat();
+        let signature = calculate_signature(&day_key.key, to_sign.as_bytes());
+        let authorization = [
+            "AWS4-HMAC-SHA256 Credential=",
+            keys.access_key_id(),
+            "/",
+            scope,
+            ", SignedHeaders=",
+            names,
+            ", Signature=",
+            &signature,
+        ]
+        .concat();
         headers.insert(X_AMZ_DATE, HeaderValue::try_from(time)?);
         if let Some(token) = keys.session_token() {
             let mut token = HeaderValue::from_str(token)?;
@@ -96,6 +114,7 @@ impl Signer {
             keys: keys.clone(),
             region: region.to_owned(),
             day: day.to_owned(),
+            scope: format!("{day}/{region}/{SERVICE}/aws4_request"),
             key: key.as_ref().to_vec(),
         });
         self.key.store(Some(Arc::clone(&key)));
@@ -103,23 +122,44 @@ impl Signer {
     }
 }
 
-/// The names of the signed headers, and the canonical request (the rule of AWS' "Create a signed
-/// AWS API request", step 1). The path is escaped a second time, as for every service but S3.
-fn canonical(call: Call<'_>, time: &str, token: Option<&str>) -> (&'static str, String) {
-    let path = call.path.replace('%', "%25");
-    let mut request = format!(
-        "POST\n{path}\n\naccept:{EVENT_STREAM}\ncontent-type:{JSON}\nhost:{}\nx-amz-date:{time}\n",
-        call.host
-    );
-    let mut names = "accept;content-type;host;x-amz-date";
-    if let Some(token) = token {
-        names = "accept;content-type;host;x-amz-date;x-amz-security-token";
-        // Writing to a string cannot fail, here and below.
-        let _ = writeln!(request, "x-amz-security-token:{token}");
+/// The names of the signed headers, and the hash of the canonical request (the rule of AWS' "Create a
+/// signed AWS API request", steps 1 and 2), which is not put together but hashed as it goes. The path is
+/// escaped a second time, as for every service but S3.
+fn canonical(call: Call<'_>, time: &str, token: Option<&str>) -> (&'static str, HexHash) {
+    let mut request = Sha256::new();
+    let mut put = |texts: &[&str]| texts.iter().for_each(|text| request.update(text));
+    put(&["POST\n"]);
+    for (index, between) in call.path.split('%').enumerate() {
+        put(&[if index == 0 { "" } else { "%25" }, between]);
     }
-    let body = hex::encode(Sha256::digest(call.body));
-    let _ = write!(request, "\n{names}\n{body}");
-    (names, request)
+    put(&["\n\naccept:", EVENT_STREAM, "\ncontent-type:", JSON]);
+    put(&["\nhost:", call.host, "\nx-amz-date:", time, "\n"]);
+    let names = match token {
+        None => "accept;content-type;host;x-amz-date",
+        Some(token) => {
+            put(&["x-amz-security-token:", token, "\n"]);
+            "accept;content-type;host;x-amz-date;x-amz-security-token"
+        }
+    };
+    let body = HexHash::of(Sha256::new_with_prefix(call.body));
+    put(&["\n", names, "\n", body.as_str()]);
+    (names, HexHash::of(request))
+}
+
+/// A hash in hexadecimal digits. Not `hex::encode`'s text, which grows letter by letter.
+struct HexHash([u8; 64]);
+
+impl HexHash {
+    fn of(hash: Sha256) -> Self {
+        let mut digits = [b'0'; 64];
+        // Two digits for each of 32 bytes fit.
+        let _ = hex::encode_to_slice(hash.finalize(), &mut digits);
+        Self(digits)
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for DayKey {
