@@ -137,27 +137,34 @@ impl Shared {
 }
 
 /// Answers one request.
-pub(crate) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Response<ReplyBody> {
+pub(crate) fn serve(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<ReplyBody>> {
     shared.drain.call_came();
     let (head, body) = request.into_parts();
-    match route::route(&head) {
-        Route::Refused(refusal) => {
-            let status = match refusal {
-                route::Refusal::Connect => StatusCode::METHOD_NOT_ALLOWED,
-                route::Refusal::Host
-                | route::Refusal::Authority
-                | route::Refusal::TransferEncoding => StatusCode::BAD_REQUEST,
-            };
-            reply::refuse(status, refusal.text())
+    // Boxed: it goes through many hands, and each would keep room for it.
+    let head = Box::new(head);
+    async move {
+        match route::route(&head) {
+            Route::Refused(refusal) => {
+                let status = match refusal {
+                    route::Refusal::Connect => StatusCode::METHOD_NOT_ALLOWED,
+                    route::Refusal::Host
+                    | route::Refusal::Authority
+                    | route::Refusal::TransferEncoding => StatusCode::BAD_REQUEST,
+                };
+                reply::refuse(status, refusal.text())
+            }
+            Route::Upgrade => upgrade::upgrade(&shared, head, body).await,
+            Route::Forward => forward(&shared, head, body).await,
+            Route::Chat(path) => chat::chat(&shared, head, path, body).await,
         }
-        Route::Upgrade => upgrade::upgrade(&shared, head, body).await,
-        Route::Forward => forward(&shared, head, body).await,
-        Route::Chat(path) => chat::chat(&shared, head, path, body).await,
     }
 }
 
 /// A request that is no chat call.
-async fn forward(shared: &Arc<Shared>, head: Parts, body: Incoming) -> Response<ReplyBody> {
+async fn forward(shared: &Arc<Shared>, head: Box<Parts>, body: Incoming) -> Response<ReplyBody> {
     shared.metrics.other_request();
     let config = Arc::clone(&shared.snapshot.load().config);
     shared.transport.limit_connect(config.timeouts.connect);

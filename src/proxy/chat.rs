@@ -19,7 +19,7 @@ use crate::rollout::Admission;
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::{Eligibility, Look, Metrics};
 use crate::translate::{Identity, Reason};
-use crate::upstream::body::{RequestBody, Sample};
+use crate::upstream::body::{RequestBody, Resumed, Sample};
 use crate::upstream::original::{self, ARM_HEADER, Hop, Unanswered};
 use http::header::HeaderValue;
 use http::request::Parts;
@@ -33,7 +33,7 @@ use tokio::time::Instant;
 /// A chat call.
 pub(super) async fn chat(
     shared: &Arc<Shared>,
-    head: Parts,
+    head: Box<Parts>,
     path: ChatPath,
     body: Incoming,
 ) -> Response<ReplyBody> {
@@ -59,6 +59,19 @@ pub(super) async fn chat(
         let body = unheld(shared, &head, path, body);
         return ask_original(shared, &glance.config, head, body, books).await;
     }
+    // Boxed: it is the larger part of this future, and at 0 % nothing goes this way.
+    Box::pin(split(shared, &glance, head, path, body, books)).await
+}
+
+/// A call that may go to Bedrock: its body is held, and what becomes of it decided.
+async fn split(
+    shared: &Arc<Shared>,
+    glance: &Snapshot,
+    head: Box<Parts>,
+    path: ChatPath,
+    body: Incoming,
+    mut books: Box<Books>,
+) -> Response<ReplyBody> {
     let held = match hold(shared, &glance.config, body, &mut books).await {
         Held::Whole(held) => held,
         Held::Stays(body) => {
@@ -89,7 +102,7 @@ pub(super) async fn chat(
         }
         Course::Stay => stay(shared, &snapshot.config, head, held, books).await,
         Course::Go(go) => match dispatched {
-            // Boxed: it is the larger part of this future, and most calls stay.
+            // Boxed: it is the larger part of this future too, and most calls stay.
             Some(at) => {
                 let answer = bedrock_first(shared, &snapshot, head, held, (*go, at), books);
                 Box::pin(answer).await
@@ -127,7 +140,10 @@ fn unheld(shared: &Arc<Shared>, head: &Parts, path: ChatPath, body: Incoming) ->
             .metrics
             .chat_call(seen.unwrap_or(Eligibility::Unread));
     });
-    RequestBody::Sampled { body, sample }
+    RequestBody::Sampled {
+        body,
+        sample: Box::new(sample),
+    }
 }
 
 /// What became of holding a body.
@@ -157,7 +173,7 @@ async fn hold(shared: &Shared, config: &Config, body: Incoming, books: &mut Book
     if books.eligibility.is_told() {
         shared.metrics.examined(Look::Whole, false);
     }
-    Held::Stays(RequestBody::Resumed { read, rest })
+    Held::Stays(RequestBody::Resumed(Box::new(Resumed { read, rest })))
 }
 
 /// Takes one of `limit` places in flight for a call that is to go, and notes what was decided. None: the call
@@ -246,7 +262,7 @@ const fn eligibility(decision: &Decision) -> Eligibility {
 async fn bedrock_first(
     shared: &Arc<Shared>,
     snapshot: &Snapshot,
-    head: Parts,
+    head: Box<Parts>,
     held: HeldBody,
     (go, dispatched): (Go, Instant),
     mut books: Box<Books>,
@@ -302,7 +318,7 @@ async fn bedrock_first(
 async fn stay(
     shared: &Arc<Shared>,
     config: &Config,
-    head: Parts,
+    head: Box<Parts>,
     held: HeldBody,
     books: Box<Books>,
 ) -> Response<ReplyBody> {
@@ -315,7 +331,7 @@ async fn stay(
 async fn ask_original(
     shared: &Arc<Shared>,
     config: &Config,
-    mut head: Parts,
+    mut head: Box<Parts>,
     body: RequestBody,
     mut books: Box<Books>,
 ) -> Response<ReplyBody> {

@@ -405,3 +405,14 @@ async fn a_call_that_is_not_traced_allocates_nothing_for_it() {
         assert_eq!(counted.count_total > 0, is_traced, "{counted:?}");
     }
 }
+
+/// What the allocator hands out of a cache: a handler is allocated for each request.
+const SMALL_BYTES: usize = 1_024;
+
+#[test]
+fn the_handler_of_a_forwarded_call_is_small() {
+    fn of<A, B, F>(_: impl FnOnce(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+    assert!(of(serve) <= SMALL_BYTES, "{} bytes", of(serve));
+}

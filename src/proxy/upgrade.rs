@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Forwards the request and, if the original switches protocols, joins the two connections.
 pub(super) async fn upgrade(
     shared: &Arc<Shared>,
-    mut head: Parts,
+    mut head: Box<Parts>,
     body: Incoming,
 ) -> Response<ReplyBody> {
     shared.metrics.other_request();

@@ -14,19 +14,22 @@ pub(crate) enum RequestBody {
     /// Passed through as it comes.
     Streamed(Incoming),
     /// What was read before the limit was reached, then the rest as it comes.
-    Resumed {
-        /// Read already; empty once sent.
-        read: Bytes,
-        /// The rest.
-        rest: Incoming,
-    },
+    Resumed(Box<Resumed>),
     /// Passed through as it comes, with a bounded copy put aside.
     Sampled {
         /// The body.
         body: Incoming,
         /// Where the copy goes.
-        sample: Sample,
+        sample: Box<Sample>,
     },
+}
+
+/// A body whose beginning was read.
+pub(crate) struct Resumed {
+    /// Read already; empty once sent.
+    pub(crate) read: Bytes,
+    /// The rest.
+    pub(crate) rest: Incoming,
 }
 
 /// The app's own body broke off: it left, or sent what is no body. No provider is to blame.
@@ -50,11 +53,11 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenByCaller>>> {
         match self.get_mut() {
-            Self::Held(bytes) | Self::Resumed { read: bytes, .. } if !bytes.is_empty() => {
-                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
-            }
-            Self::Held(_) => Poll::Ready(None),
-            Self::Resumed { rest: body, .. } | Self::Streamed(body) => poll_data(body, cx),
+            Self::Held(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Held(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Streamed(body) => poll_data(body, cx),
+            Self::Resumed(it) if it.read.is_empty() => poll_data(&mut it.rest, cx),
+            Self::Resumed(it) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut it.read))))),
             Self::Sampled { body, sample } => {
                 let frame = ready!(poll_data(body, cx));
                 match &frame {
@@ -73,7 +76,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Held(bytes) => bytes.is_empty(),
-            Self::Resumed { read, rest } => read.is_empty() && rest.is_end_stream(),
+            Self::Resumed(it) => it.read.is_empty() && it.rest.is_end_stream(),
             Self::Streamed(body) | Self::Sampled { body, .. } => body.is_end_stream(),
         }
     }
@@ -82,8 +85,8 @@ impl Body for RequestBody {
         match self {
             Self::Held(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Streamed(body) | Self::Sampled { body, .. } => body.size_hint(),
-            Self::Resumed { read, rest } => {
-                let (read, rest) = (read.len() as u64, rest.size_hint());
+            Self::Resumed(it) => {
+                let (read, rest) = (it.read.len() as u64, it.rest.size_hint());
                 let mut hint = SizeHint::new();
                 hint.set_lower(rest.lower().saturating_add(read));
                 if let Some(upper) = rest.upper() {

@@ -26,7 +26,7 @@ use std::fmt;
 pub(crate) async fn send(
     transport: &Transport,
     original: &Original,
-    mut head: Parts,
+    mut head: Box<Parts>,
     body: RequestBody,
     hop: Hop,
 ) -> Result<Response<Incoming>, Unanswered> {
@@ -39,7 +39,7 @@ pub(crate) async fn send(
     if let Some(key) = &original.api_key {
         replace_key(&mut head.headers, original.dialect, key.expose());
     }
-    let request = Request::from_parts(head, body);
+    let request = Request::from_parts(*head, body);
     let mut response = transport.send(request).await.map_err(Unanswered::of)?;
     if hop == Hop::Ends || response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
         strip(response.headers_mut(), Hop::Ends);
