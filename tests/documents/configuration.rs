@@ -22,7 +22,7 @@ fn page() -> String {
     let keys = keys();
     let mut page = String::from(
         "# Configuration\n\n\
-         Every key of `rollout.yaml`; the file at the root of this repository shows them in use. Saved, it takes\n\
+         Every key of `rollout.yaml`; [the file](../rollout.yaml) at the root of this repository shows them in use. Saved, it takes\n\
          effect within 2 s. A file with any mistake is refused whole, and the last good one stays in force:\n\
          `crossfade check` shows every mistake at once, `crossfade check --diff` what a change would do. Unknown\n\
          keys are mistakes. Relative paths are relative to the directory of the file.\n\n\
@@ -40,11 +40,12 @@ fn page() -> String {
         heading(&mut page, &keys, section);
         page.push_str("| key | accepted | default | meaning |\n|---|---|---|---|\n");
         for key in keys.iter().filter(|key| key.section() == section) {
-            row(&mut page, key);
+            row(&mut page, &keys, key);
         }
     }
     lists(&mut page);
-    page
+    // Other documents are links here, and plain text in an editor.
+    page.replace("`docs/traces.md`", "[traces](traces.md)")
 }
 
 fn heading(page: &mut String, keys: &[Key], section: &str) {
@@ -60,13 +61,12 @@ fn heading(page: &mut String, keys: &[Key], section: &str) {
     }
 }
 
-fn row(page: &mut String, key: &Key) {
+fn row(page: &mut String, keys: &[Key], key: &Key) {
     let accepted = accepted(key, &key.shape);
     let default = match (&key.default, key.required) {
         (_, true) => "required".to_owned(),
-        (Some(Value::String(text)), false) => format!("`{text}`"),
-        (Some(value), false) => format!("`{value}`"),
-        (None, false) => String::new(),
+        (Some(value), false) => format!("`{}`", written(value)),
+        (None, false) => of_keys(keys, key),
     };
     let restart = if key.restart {
         " **A new value takes a restart.**"
@@ -77,6 +77,32 @@ fn row(page: &mut String, key: &Key) {
     let name = key.name();
     let cells = format!("| `{name}` | {accepted} | {default} | {words}{restart} |");
     let _ = writeln!(page, "{cells}");
+}
+
+/// A default as the file has it.
+fn written(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What holds without a section: a rule is on with the defaults of its keys, and of a larger section
+/// the table of its keys says it.
+fn of_keys(keys: &[Key], key: &Key) -> String {
+    let inside: Vec<String> = keys
+        .iter()
+        .filter(|inner| inner.section() == key.path)
+        .filter_map(|inner| Some((inner.name(), inner.default.as_ref()?)))
+        .map(|(name, default)| format!("{name}: {}", written(default)))
+        .collect();
+    match &key.shape {
+        _ if inside.is_empty() => String::new(),
+        Shape::Either(shapes) if shapes.contains(&Shape::Off) => {
+            format!("`{{ {} }}`", inside.join(", "))
+        }
+        _ => "those of its keys".to_owned(),
+    }
 }
 
 /// A link to the heading of a section.
