@@ -11,6 +11,7 @@ mod configuration;
 mod page;
 mod picture;
 mod rules;
+mod runbook;
 mod translation;
 
 /// A generated file is what its generator makes.
