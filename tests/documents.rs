@@ -12,6 +12,7 @@ mod page;
 mod picture;
 mod rules;
 mod runbook;
+mod snippets;
 mod translation;
 
 /// A generated file is what its generator makes.
