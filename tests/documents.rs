@@ -8,6 +8,7 @@ use std::path::Path;
 use std::{env, fs};
 
 mod configuration;
+mod links;
 mod page;
 mod picture;
 mod rules;
