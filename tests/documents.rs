@@ -7,13 +7,17 @@ use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
 
+mod cases;
+mod commands;
 mod configuration;
 mod links;
 mod page;
 mod picture;
 mod rules;
 mod runbook;
+mod sample;
 mod snippets;
+mod stage;
 mod translation;
 
 /// A generated file is what its generator makes.

@@ -18,7 +18,7 @@ const FRAMEWORKS: &str = "CROSSFADE_TEST_FRAMEWORKS";
 
 /// Those who made the APIs.
 mod vendors {
-    use super::{NODE, PYTHON, before_crossfade, run};
+    use super::{NODE, PYTHON, before_crossfade, readme, run};
     use crate::support::sidecar::Providers;
 
     #[test]
@@ -39,6 +39,13 @@ mod vendors {
     #[ignore = "needs openai-python: run `tests/run sdk`"]
     fn openai_python_reads_typed_answers_through_crossfade() {
         println!("{}", before_crossfade(PYTHON, "openai_python_typed.py"));
+    }
+
+    #[test]
+    #[ignore = "needs openai-python: run `tests/run sdk`"]
+    fn what_the_readme_shows_in_python_works() {
+        let said = readme(PYTHON);
+        assert!(said.starts_with("bedrock "), "{said}");
     }
 
     #[test]
@@ -89,6 +96,29 @@ fn before_crossfade(interpreter: &str, script: &str) -> String {
         .map(|(sidecar, _)| format!("http://{}", sidecar.listen));
     let variables: Vec<_> = names.into_iter().zip(urls).collect();
     run(interpreter, script, &providers, &variables)
+}
+
+/// What the README's piece of Python prints, word for word but for the port, and with a key.
+fn readme(interpreter: &str) -> String {
+    let text = include_str!("../README.md");
+    let (_, rest) = text.split_once("```python\n").expect("a piece of Python");
+    let (code, _) = rest.split_once("```").expect("its end");
+    let providers = Providers::start().recorded(Source::Clients);
+    let dir = TempDir::new().expect("a temporary directory");
+    providers.write_config(dir.path(), 100);
+    let sidecar = Sidecar::start(dir.path());
+    assert!(code.contains("http://127.0.0.1:8787/v1"), "{code}");
+    let code = code.replace("127.0.0.1:8787", &sidecar.listen.to_string());
+    let output = Command::new(variable(interpreter))
+        .args(["-c", &code])
+        .env("OPENAI_API_KEY", "test-app-key")
+        .env("NO_PROXY", "*")
+        .output()
+        .unwrap_or_else(|error| panic!("{interpreter} cannot be run: {error}"));
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
 }
 
 /// What a script of `sdk/` prints; panics with it unless the script succeeds.

@@ -4,7 +4,6 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// A file of the repository.
 pub(super) fn file(path: &str) -> PathBuf {
@@ -105,30 +104,4 @@ pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
 /// What stands between backticks in a line.
 pub(super) fn code(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
-}
-
-/// Runs every `sh` block of a page in `dir`, as a reader would who has `crossfade` in his path.
-#[track_caller]
-pub(super) fn run(path: &str, dir: &Path) {
-    let text = fs::read_to_string(file(path)).expect("the page");
-    let blocks: Vec<&str> = text
-        .split("```sh\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap_or_default())
-        .collect();
-    assert!(!blocks.is_empty(), "{path} has no command");
-    let binary = Path::new(env!("CARGO_BIN_EXE_crossfade"));
-    let folder = binary.parent().expect("a folder").to_str().expect("text");
-    for block in blocks {
-        let output = Command::new("sh")
-            .args(["-e", "-c", block])
-            .current_dir(dir)
-            .env_clear()
-            .env("PATH", format!("{folder}:/usr/bin:/bin"))
-            .output()
-            .expect("a shell");
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{path}: {block}{told}{complaint}");
-    }
 }

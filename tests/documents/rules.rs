@@ -240,19 +240,3 @@ fn the_rules_are_explained_by_what_they_do() {
     }
     page::hold("docs/rules.md", &made);
 }
-
-#[test]
-fn what_the_page_on_rules_tells_to_type_works() {
-    let dir = TempDir::new().expect("a temporary directory");
-    fs::write(
-        dir.path().join("rollout.yaml"),
-        config("rollout: { percent: 50 }\n"),
-    )
-    .expect("writable");
-    let scene = Scene {
-        seconds: 180,
-        ..PLAIN
-    };
-    fs::write(dir.path().join("calls.jsonl"), scene.trace()).expect("writable");
-    page::run("docs/rules.md", dir.path());
-}

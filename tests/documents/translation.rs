@@ -10,7 +10,6 @@ use crossfade::translate::{
 };
 use serde_json::{Value, json};
 use std::fmt::Write;
-use tempfile::TempDir;
 
 /// The models of the examples: how they are called, and as what they are mapped.
 const MODELS: [(&str, &str); 2] = [
@@ -366,23 +365,4 @@ fn what_is_translated_is_what_the_code_says() {
         ("families-rest", families(|name| !TOOLS.contains(&name))),
     ];
     page::hold("docs/translation.md", &made);
-}
-
-#[test]
-fn what_the_page_on_translation_tells_to_type_works() {
-    let dir = TempDir::new().expect("a temporary directory");
-    let write = |name: &str, text: &str| {
-        std::fs::write(dir.path().join(name), text).expect("writable");
-    };
-    write(
-        "rollout.yaml",
-        "original: { url: https://api.openai.com }\n\
-         bedrock: { region: us-east-1, models: { m: amazon.nova-lite-v1:0 } }\n",
-    );
-    write("request.json", &request(&json!({"seed": 7})));
-    write(
-        "answer.json",
-        r#"{"output":{"message":{"role":"assistant","content":[{"text":"Hi"}]}},"stopReason":"end_turn"}"#,
-    );
-    page::run("docs/translation.md", dir.path());
 }
