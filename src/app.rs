@@ -214,14 +214,14 @@ impl App {
             drain: drain.watch(),
             tracer: Arc::clone(&tracer),
         }));
-        let connections = config.limits.connections;
-        let serving = tokio::spawn(server::run(
+        let serving = tokio::spawn(server::run(server::Setup {
             listener,
             shared,
-            Arc::clone(&metrics),
-            drain.watch(),
-            connections,
-        ));
+            snapshot: handle.shared(),
+            changes: handle.changes(),
+            metrics: Arc::clone(&metrics),
+            drain: drain.watch(),
+        }));
         let administering = tokio::spawn(admin::serve(
             admin_listener,
             handle.clone(),

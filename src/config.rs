@@ -103,7 +103,6 @@ impl Config {
         self.listen.clone_from(&running.listen);
         self.admin = running.admin;
         self.state.clone_from(&running.state);
-        self.limits.connections = running.limits.connections;
         match resolve::public_listener(&self.listen, self.callers.as_deref()) {
             Some(problem) => Err(problem.into()),
             None => Ok(self),
@@ -112,13 +111,10 @@ impl Config {
 }
 
 /// What takes a restart, with whether two configurations differ in it.
-const RESTART: [(&str, Differs); 4] = [
+const RESTART: [(&str, Differs); 3] = [
     ("listen", |old, new| old.listen != new.listen),
     ("admin", |old, new| old.admin != new.admin),
     ("state", |old, new| old.state != new.state),
-    ("limits.connections", |old, new| {
-        old.limits.connections != new.limits.connections
-    }),
 ];
 
 type Differs = fn(&Config, &Config) -> bool;

@@ -9,7 +9,9 @@ use crate::drain::{Phase, Watch};
 use crate::openai::error::ErrorBody;
 use crate::proxy::reply::{self, ReplyBody};
 use crate::proxy::{self, Lease, Shared};
+use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::Metrics;
+use arc_swap::ArcSwap;
 use http::header::UPGRADE;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -27,10 +29,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::watch;
 
+mod places;
 mod stall;
 
+use places::Places;
 use stall::Unstalled;
 
 /// An open port.
@@ -97,28 +101,39 @@ trait Caller: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Caller for T {}
 
+/// What [`run`] is given.
+pub(crate) struct Setup {
+    /// The data port.
+    pub(crate) listener: Listener,
+    /// What all calls share.
+    pub(crate) shared: Arc<Shared>,
+    /// What is in force: it says how many callers may be connected.
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Wakes who waits for that to change.
+    pub(crate) changes: watch::Receiver<()>,
+    /// Where connections are counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// How far the stop of the process is.
+    pub(crate) drain: Watch,
+}
+
 /// Serves until the drain closes, and returns when every connection has ended.
-pub(crate) async fn run(
-    listener: Listener,
-    shared: Arc<Shared>,
-    metrics: Arc<Metrics>,
-    drain: Watch,
-    connections: usize,
-) {
-    let places = Arc::new(Semaphore::new(connections));
-    // Every connection holds a sender: when all are gone, so are the connections.
-    let (alive, mut ended) = mpsc::channel::<Infallible>(1);
+pub(crate) async fn run(setup: Setup) {
+    let Setup {
+        listener,
+        shared,
+        snapshot,
+        changes,
+        metrics,
+        drain,
+    } = setup;
+    let places = Places::new(|| snapshot.load().config.limits.connections, changes);
     let mut closing = pin!(drain.clone().reached(Phase::Closing));
     loop {
-        let next = async {
-            // Over the limit nobody is accepted: callers wait in the kernel's queue.
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = &mut closing => break,
-            next = next => next,
+            accepted = places.next(|| listener.accept()) => accepted,
         };
         let stream = match accepted {
             Ok(stream) => stream,
@@ -129,16 +144,14 @@ pub(crate) async fn run(
                 continue;
             }
         };
-        let (shared, metrics, drain) = (Arc::clone(&shared), Arc::clone(&metrics), drain.clone());
-        let alive = alive.clone();
+        let (shared, drain) = (Arc::clone(&shared), drain.clone());
+        let lease = Lease::new((places.take(), metrics.connection()));
         tokio::spawn(async move {
-            let lease = Lease::new((place, alive, metrics.connection()));
             connection(stream, shared, drain, lease).await;
         });
     }
     drop(listener);
-    drop(alive);
-    let _ = ended.recv().await;
+    places.empty().await;
 }
 
 /// One caller's connection, to its end. Its task is woken when the phase of the process changes, and

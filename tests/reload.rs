@@ -5,6 +5,7 @@ use crossfade::demo::emulator::bedrock::Behaviour;
 use http::{Request, StatusCode};
 use serde_json::json;
 use std::fs;
+use std::pin::pin;
 
 #[tokio::test]
 async fn the_percentage_follows_the_file_however_it_is_replaced() {
@@ -182,4 +183,36 @@ async fn a_changed_limit_counts_for_the_next_call() {
         ("original", "busy")
     );
     drop(held);
+}
+
+#[tokio::test]
+async fn a_changed_limit_of_connections_counts_for_the_next_one() {
+    let config = |places| {
+        format!("limits: {{ connections: {places} }}\nrollout: {{ percent: 100, sticky: none }}\n")
+    };
+    let mut world = World::with(&config(1)).await;
+    world.bedrock.always(Behaviour::Hold { after: 3 });
+    let first = world.begun_stream().await;
+    // The second one waits in the kernel's queue until there is a place for it.
+    world.write_config(&config(2));
+    let second = world.begun_stream().await;
+    assert_eq!(world.snapshot().files.restart_needed, Vec::<&str>::new());
+
+    // Lowered, it ends neither, and the third one waits for both.
+    let generation = world.snapshot().files.generation;
+    world.write_config(&config(1));
+    world
+        .wait_for(|now| now.files.generation > generation)
+        .await;
+    let mut third = pin!(world.begun_stream());
+    drop(first);
+    for _ in 0..10 {
+        tokio::select! {
+            biased;
+            _ = &mut third => panic!("it was accepted beyond the limit"),
+            _ = world.status() => {}
+        }
+    }
+    drop(second);
+    third.await;
 }

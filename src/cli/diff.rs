@@ -302,7 +302,7 @@ fn bounds(changes: &mut Changes, old: &Config, new: &Config) {
         "limits.connections",
         connections,
         ToString::to_string,
-        "takes a restart",
+        "holds for new connections; those that are open stay",
     );
     changes.note(
         "drain",

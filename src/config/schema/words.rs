@@ -80,7 +80,11 @@ const BOUNDS: &[Words] = &[
         &[],
     ),
     ("limits.in_flight", "Bedrock calls in flight.", &[]),
-    ("limits.connections", "Connections of callers.", &[]),
+    (
+        "limits.connections",
+        "Connections of callers. Lowered, it closes none: the next caller waits until enough have left.",
+        &[],
+    ),
     (
         "drain",
         "How long a stop waits for what runs. Keep it below the pod's `terminationGracePeriodSeconds`.",
