@@ -5,8 +5,8 @@
 //! its place counts as tripped: a rollback that cannot be read may have been one. Beside it, with
 //! the same stem: `.lock` (who may write; held for the life of the process), `.config.yaml` (the
 //! last accepted configuration, see [`start`]), `.journal` (what happened, see `journal`), `.outbox`
-//! (how much of it was told, see `notify`), and `.bad` (the last state file that could not be read,
-//! kept for whoever wants to know why).
+//! (how much of it was told, see `notify`), and `.bad` (the last state file that could not be read or
+//! was not ours, kept for whoever wants to know why).
 //!
 //! Everything here blocks for as long as the disk does; callers use the blocking pool. When to
 //! write and what to do about a failure is the controller's.
@@ -71,6 +71,15 @@ pub enum StateError {
     HeldByOther(PathBuf),
     /// The configuration's copy must not be there before the state file is.
     StateFirst(PathBuf),
+    /// Somebody deleted the state file of a running process.
+    Deleted(PathBuf),
+    /// Somebody put something else into its place.
+    Replaced {
+        /// The state file.
+        path: PathBuf,
+        /// Where what was found there is kept.
+        aside: PathBuf,
+    },
     /// The file is no text of ordinary size.
     NotText(PathBuf),
 }
@@ -96,6 +105,18 @@ impl fmt::Display for StateError {
             Self::StateFirst(path) => {
                 write!(f, "the state file {} is not written yet", path.display())
             }
+            Self::Deleted(path) => write!(
+                f,
+                "the state file {} was deleted while crossfade ran; it is written again from memory",
+                path.display()
+            ),
+            Self::Replaced { path, aside } => write!(
+                f,
+                "the state file {} was changed by somebody else while crossfade ran; it is written \
+                 again from memory, and what was there is kept as {}",
+                path.display(),
+                aside.display()
+            ),
             Self::NotText(path) => write!(f, "{} is no text of ordinary size", path.display()),
         }
     }
@@ -105,7 +126,12 @@ impl std::error::Error for StateError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
-            Self::Link(_) | Self::HeldByOther(_) | Self::StateFirst(_) | Self::NotText(_) => None,
+            Self::Link(_)
+            | Self::HeldByOther(_)
+            | Self::StateFirst(_)
+            | Self::Deleted(_)
+            | Self::Replaced { .. }
+            | Self::NotText(_) => None,
         }
     }
 }
@@ -179,10 +205,28 @@ impl StateStore {
         }
     }
 
-    /// Whether the state file is there, whatever is in it: one that somebody deletes is written
-    /// again.
-    pub fn is_present(&self) -> bool {
-        fs::symlink_metadata(&self.state).is_ok()
+    /// Looks whether the lock is still this process's and the state file what it wrote last. What
+    /// somebody else put there is kept aside: who owns the lock knows better than the file.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Deleted`] and [`StateError::Replaced`]: the file is to be written again.
+    /// Otherwise as [`StateStore::try_lock`], and if another process has the lock.
+    pub fn verify(&mut self, record: &Record) -> Result<(), StateError> {
+        self.require_lock()?;
+        match self.read_record() {
+            Ok(Some(found)) if found == *record => Ok(()),
+            Ok(None) => Err(StateError::Deleted(self.state.clone())),
+            // Out of file descriptors, perhaps: that says nothing of the file.
+            Err(Why::Unreadable(_)) => Ok(()),
+            Ok(Some(_)) | Err(_) => {
+                self.keep_aside();
+                Err(StateError::Replaced {
+                    path: self.state.clone(),
+                    aside: self.bad.clone(),
+                })
+            }
+        }
     }
 
     /// Replaces the state; when it returns `Ok`, the disk has it. What cannot be read is set aside
@@ -209,7 +253,7 @@ impl StateStore {
     /// sign that one was lost.
     pub fn save_config_copy(&mut self, text: &str) -> Result<(), StateError> {
         self.require_lock()?;
-        if !self.is_present() {
+        if fs::symlink_metadata(&self.state).is_err() {
             return Err(StateError::StateFirst(self.state.clone()));
         }
         disk::replace(&self.config, text.as_bytes())
@@ -281,8 +325,13 @@ impl StateStore {
     fn set_aside(&self) {
         if let Err(Why::Empty | Why::TooLarge | Why::Torn | Why::Foreign(_) | Why::WritableByAll) =
             self.read_record()
-            && let Ok(Some(bytes)) = disk::read(&self.state, found::BYTES_MAX)
         {
+            self.keep_aside();
+        }
+    }
+
+    fn keep_aside(&self) {
+        if let Ok(Some(bytes)) = disk::read(&self.state, found::BYTES_MAX) {
             // Only whoever looks for a reason later would miss it.
             let _ = disk::replace(&self.bad, &bytes);
         }

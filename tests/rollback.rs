@@ -283,6 +283,35 @@ async fn a_state_that_cannot_be_read_counts_as_rolled_back() {
 }
 
 #[tokio::test]
+async fn a_state_file_that_is_deleted_under_a_running_process_comes_back_and_is_told() {
+    let mut world = World::at(100).await;
+    world.wait_for(|now| !now.percent.is_zero()).await;
+    world.command(Verb::Rollback, "a test").await.expect("done");
+    std::fs::remove_file(world.state_file()).expect("it is there");
+    world.stepper.advance(5_000).await;
+    assert!(world.state_file().exists());
+    // The journal is written beside the controller, and shown with what it publishes next.
+    let told = loop {
+        world.stepper.advance(1_000).await;
+        let told = world.snapshot().files.side.happened.clone();
+        if told.last().is_some_and(|it| it.event == "state_healed") {
+            break told;
+        }
+    };
+    let failing = &told[told.len() - 2];
+    assert_eq!(failing.event, "state_failing");
+    assert!(
+        failing.sentence.contains("was deleted while crossfade ran"),
+        "{}",
+        failing.sentence
+    );
+    world.kill().await;
+    world.start().await;
+    world.wait_for(|now| now.latched).await;
+    assert_eq!(world.reach_bedrock().await, 0);
+}
+
+#[tokio::test]
 async fn a_second_process_sends_nothing_until_the_first_is_gone() {
     let mut world = World::at(100).await;
     world.wait_for(|now| !now.percent.is_zero()).await;

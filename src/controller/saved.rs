@@ -24,7 +24,9 @@ pub(super) struct Saved {
     record: Option<Record>,
     /// An accepted configuration that is to be copied beside the state.
     copy: Option<Arc<str>>,
-    /// Whether the file is to be looked for: someone may have deleted it.
+    /// The one that was: who deletes the state file may have deleted all of them.
+    copied: Option<Arc<str>>,
+    /// Whether the file is to be looked at: someone may have deleted or changed it.
     look: bool,
     /// Why the last job failed.
     problem: Option<String>,
@@ -53,8 +55,10 @@ pub(super) enum Done {
     Written(Record),
     /// The configuration is copied.
     Copied(Arc<str>),
-    /// The state file was looked for, and whether it is there.
-    Looked(bool),
+    /// The state file is what was written.
+    Kept,
+    /// Somebody deleted or changed the state file, and this is what is said of it.
+    Spoilt(String),
     /// Something could not be done.
     Failed {
         /// Whether the state file can no longer be relied on.
@@ -68,6 +72,7 @@ impl Done {
     fn failed(torn: bool, error: &StateError) -> Self {
         match error {
             StateError::HeldByOther(_) => Self::Lost,
+            StateError::Deleted(_) | StateError::Replaced { .. } => Self::Spoilt(error.to_string()),
             StateError::Io { .. }
             | StateError::Link(_)
             | StateError::StateFirst(_)
@@ -85,7 +90,7 @@ enum Job {
     Lock,
     Write(Box<Record>),
     Copy(Arc<str>),
-    Look,
+    Look(Box<Record>),
 }
 
 impl Job {
@@ -104,7 +109,10 @@ impl Job {
                 Ok(()) => Done::Copied(text),
                 Err(error) => Done::failed(false, &error),
             },
-            Self::Look => Done::Looked(store.is_present()),
+            Self::Look(record) => match store.verify(&record) {
+                Ok(()) => Done::Kept,
+                Err(error) => Done::failed(true, &error),
+            },
         }
     }
 }
@@ -118,6 +126,7 @@ impl Saved {
             ownership: Ownership::Unknown,
             record: None,
             copy: None,
+            copied: None,
             look: false,
             problem: None,
             running: None,
@@ -163,7 +172,7 @@ impl Saved {
         self.copy = Some(text);
     }
 
-    /// The file is to be looked for, when there is nothing else to do.
+    /// The file is to be looked at, when there is nothing else to do.
     pub(super) const fn look(&mut self) {
         self.look = true;
     }
@@ -191,7 +200,7 @@ impl Saved {
             Ownership::Ours if !self.holds(wanted) => Some(Job::Write(Box::new(wanted.clone()))),
             Ownership::Ours => match &self.copy {
                 Some(text) => Some(Job::Copy(Arc::clone(text))),
-                None => std::mem::take(&mut self.look).then_some(Job::Look),
+                None => std::mem::take(&mut self.look).then(|| Job::Look(Box::new(wanted.clone()))),
             },
         }
     }
@@ -227,9 +236,16 @@ impl Saved {
                 self.record = None;
             }
             Done::Written(record) => self.record = Some(record),
-            Done::Copied(text) => self.copy = self.copy.take().filter(|newer| *newer != text),
-            Done::Looked(true) => {}
-            Done::Looked(false) => self.record = None,
+            Done::Copied(text) => {
+                self.copy = self.copy.take().filter(|newer| *newer != text);
+                self.copied = Some(text);
+            }
+            Done::Kept => {}
+            Done::Spoilt(problem) => {
+                self.problem = Some(problem);
+                self.record = None;
+                self.copy = self.copy.take().or_else(|| self.copied.clone());
+            }
             Done::Failed { torn, problem } => {
                 self.problem = Some(problem);
                 if torn {

@@ -86,8 +86,13 @@ impl Task {
     fn take(&mut self, came: Came) {
         match came {
             Came::Done(done) => {
+                // What somebody deleted is written again at once; what failed waits for a beat.
+                let spoilt = matches!(done, Done::Spoilt(_));
+                if spoilt {
+                    self.metrics.state_file_restored();
+                }
                 self.job_done(done);
-                self.settle(false);
+                self.settle(spoilt);
             }
             Came::Request(Some(Request::Command(command, reply))) => {
                 self.command(command, reply);

@@ -438,14 +438,45 @@ async fn a_torn_or_deleted_state_file_counts_as_tripped() {
 }
 
 #[tokio::test]
-async fn a_state_file_that_is_deleted_while_running_is_written_again() {
+async fn a_state_file_that_somebody_spoils_is_written_again_at_once() {
     let dir = temp();
     let bench = Bench::settled(dir.path(), &yaml(25, "")).await;
+    let armed = std::fs::read(state_file(dir.path())).expect("readable");
     bench.command(Verb::Rollback).await.expect("in force");
-    std::fs::remove_file(state_file(dir.path())).expect("deleted");
-    bench.stepper.advance(5_000).await;
-    assert!(record_on_disk(dir.path()).rollback().is_some());
-    assert!(bench.now().latched);
+    let file = state_file(dir.path());
+    let spoilt: [(&str, &dyn Fn()); 4] = [
+        ("deleted", &|| std::fs::remove_file(&file).expect("deleted")),
+        ("by an older one", &|| {
+            std::fs::write(&file, &armed).expect("written");
+        }),
+        ("torn", &|| {
+            std::fs::write(&file, "{\"version\"").expect("written");
+        }),
+        ("with all beside it", &|| {
+            std::fs::remove_dir_all(dir.path().join("state")).expect("deleted");
+        }),
+    ];
+    for (count, (what, spoil)) in spoilt.into_iter().enumerate() {
+        spoil();
+        bench.stepper.advance(5_000).await;
+        assert!(record_on_disk(dir.path()).rollback().is_some(), "{what}");
+        let now = bench.now();
+        assert!(now.latched && now.percent.is_zero(), "{what}");
+        assert_eq!(now.files.state_problem, None, "{what}");
+        let restored = format!("crossfade_state_file_restored_total {}", count + 1);
+        assert!(bench.metric(&restored), "{what}");
+    }
+    let copy = StateStore::new(file.clone()).load_config_copy();
+    assert_eq!(copy.expect("readable"), Some(yaml(25, "")));
+    // What is whole is left alone.
+    let before = std::fs::metadata(&file).expect("it is there");
+    bench.stepper.advance(60_000).await;
+    assert!(bench.metric("crossfade_state_file_restored_total 4"));
+    let after = std::fs::metadata(&file).expect("it is there");
+    assert_eq!(before.modified().ok(), after.modified().ok());
+    bench.stop().await;
+    let bench = Bench::settled(dir.path(), &yaml(25, "")).await;
+    assert!(bench.now().latched, "a restart finds the latch");
 }
 
 #[tokio::test]

@@ -198,16 +198,30 @@ fn a_file_that_is_gone_is_told_from_one_that_never_was() {
 }
 
 #[test]
-fn a_deleted_file_is_noticed_and_written_again() {
+fn what_somebody_else_did_to_the_file_is_noticed() {
     let mut place = Place::new();
-    place.store.write(&rolled_back()).expect("written");
+    let ours = rolled_back();
+    place.store.write(&ours).expect("written");
     place.store.save_config_copy("text").expect("written");
-    assert!(place.store.is_present());
+    place.store.verify(&ours).expect("as it was written");
+
     fs::remove_file(place.store.path()).expect("removed");
-    assert!(!place.store.is_present());
+    let why = place.store.verify(&ours).expect_err("it is gone");
+    assert!(matches!(why, StateError::Deleted(_)), "{why}");
     assert!(matches!(place.why(), Why::Missing(_)));
-    place.store.write(&rolled_back()).expect("written");
+    place.store.write(&ours).expect("written");
     assert_eq!(place.store.read(false), Found::Record(rolled_back()));
+
+    let theirs = serde_json::to_string(&armed()).expect("JSON");
+    for other in [theirs.as_str(), "{\"version\": 1, \"att", ""] {
+        place.put("x.state.json", other);
+        let why = place.store.verify(&ours).expect_err("it is another");
+        assert!(matches!(why, StateError::Replaced { .. }), "{why}");
+        let aside = fs::read_to_string(place.path("x.state.bad")).expect("kept");
+        assert_eq!(aside, other);
+        place.store.write(&ours).expect("written");
+        place.store.verify(&ours).expect("as it was written");
+    }
 }
 
 #[test]

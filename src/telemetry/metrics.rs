@@ -56,6 +56,7 @@ pub struct Metrics {
     log_dropped: IntCounter,
     rollbacks: By<Cause, IntCounter>,
     journal_healthy: IntGauge,
+    state_file_restored: IntCounter,
     journal_lost: IntCounter,
     spans_exported: IntCounter,
     spans_dropped: IntCounter,
@@ -113,6 +114,7 @@ impl Metrics {
             log_dropped: new.counter(&catalogue::LOG_DROPPED),
             rollbacks: new.counters(&catalogue::ROLLBACKS, causes),
             journal_healthy: new.gauge(&catalogue::JOURNAL_HEALTHY),
+            state_file_restored: new.counter(&catalogue::STATE_FILE_RESTORED),
             journal_lost: new.counter(&catalogue::JOURNAL_LOST),
             spans_exported: new.counter(&catalogue::SPANS_EXPORTED),
             spans_dropped: new.counter(&catalogue::SPANS_DROPPED),
@@ -264,6 +266,11 @@ impl Metrics {
     /// Says whether the journal can be written.
     pub fn journal_healthy(&self, healthy: bool) {
         self.journal_healthy.set(i64::from(healthy));
+    }
+
+    /// Somebody deleted or changed the state file, and it is written again.
+    pub fn state_file_restored(&self) {
+        self.state_file_restored.inc();
     }
 
     /// Counts lines that the journal lost.

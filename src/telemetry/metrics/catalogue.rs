@@ -283,6 +283,13 @@ pub(super) const STATE_FILE_HEALTHY: Spec<0> = Spec {
     help: "1 if the state file holds what must be remembered, else 0.",
 };
 
+pub(super) const STATE_FILE_RESTORED: Spec<0> = Spec {
+    name: "crossfade_state_file_restored_total",
+    labels: [],
+    help: "How often somebody deleted or changed the state file while the process ran; it was written \
+           again from memory at once.",
+};
+
 pub(super) const JOURNAL_HEALTHY: Spec<0> = Spec {
     name: "crossfade_journal_healthy",
     labels: [],
