@@ -8,6 +8,7 @@
 //! Pure: nothing here waits, draws, or looks at a clock. An id and a time are parameters.
 
 mod answer;
+mod arn;
 pub mod capability;
 mod defaults;
 pub mod error;
@@ -28,6 +29,7 @@ mod usage;
 mod properties;
 
 pub use crate::converse::Fault;
+pub use arn::Arn;
 pub use capability::Capabilities;
 pub use defaults::{Defaults, Fraction};
 pub use family::Family;

@@ -7,7 +7,7 @@
 //! User Guide); a resource of the account's. What an ARN hides is granted behind that ARN only.
 
 use crate::config::Config;
-use crate::translate::family;
+use crate::translate::{Arn, family};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -251,32 +251,30 @@ impl Resource {
     fn of_arn(arn: Arn<'_>, model: &str) -> Self {
         let Arn {
             partition,
-            service,
             region,
             account,
-            kind,
-            id,
+            ..
         } = arn;
         let whole = model.to_owned();
         let all = format!("arn:{partition}:bedrock:*::foundation-model/*");
-        match (service, kind) {
+        match (arn.service, arn.kind()) {
             ("sagemaker", _) => Self::Endpoint(whole),
-            (_, "inference-profile") => {
+            (_, Some("inference-profile")) => {
                 // A profile of AWS's own, written as an ARN.
-                let behind = family::profile(id).map_or_else(
+                let behind = family::profile(arn.id()).map_or_else(
                     || vec![all],
                     |(geography, behind)| everywhere(partition, geography, behind),
                 );
                 Self::Profile { arn: whole, behind }
             }
-            (_, "application-inference-profile") => Self::OwnProfile {
+            (_, Some("application-inference-profile")) => Self::OwnProfile {
                 arn: whole,
                 behind: vec![
                     all,
                     format!("arn:{partition}:bedrock:{region}:{account}:inference-profile/*"),
                 ],
             },
-            (_, "default-prompt-router" | "prompt-router") => Self::Router {
+            (_, Some("default-prompt-router" | "prompt-router")) => Self::Router {
                 arn: whole,
                 behind: vec![
                     all,
@@ -301,39 +299,6 @@ fn everywhere(partition: &str, geography: &str, model: &str) -> Vec<String> {
         ));
     }
     arns
-}
-
-/// The parts of `arn:PARTITION:SERVICE:REGION:ACCOUNT:KIND/ID`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Arn<'a> {
-    pub(super) partition: &'a str,
-    pub(super) service: &'a str,
-    pub(super) region: &'a str,
-    /// Empty where there is none.
-    pub(super) account: &'a str,
-    pub(super) kind: &'a str,
-    pub(super) id: &'a str,
-}
-
-impl<'a> Arn<'a> {
-    /// Reads an ARN; none if it is none.
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let mut parts = text.splitn(6, ':');
-        if parts.next()? != "arn" {
-            return None;
-        }
-        let [partition, service, region, account] =
-            [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
-        let (kind, id) = parts.next()?.split_once('/')?;
-        Some(Self {
-            partition,
-            service,
-            region,
-            account,
-            kind,
-            id,
-        })
-    }
 }
 
 /// The partition that a region is in (AWS's `partitions.json`).

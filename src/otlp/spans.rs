@@ -13,6 +13,7 @@ use crate::outcome::{Arm, Verdict};
 use crate::telemetry::metrics::Eligibility;
 use crate::telemetry::trace::SpanId;
 use crate::telemetry::trace::record::{Asked, Record};
+use crate::translate::Arn;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -246,12 +247,9 @@ const fn provider(arm: Arm, dialect: Dialect) -> &'static str {
 
 /// A model's name; of an ARN the account is left out.
 fn without_account(model: &str) -> Cow<'_, str> {
-    let parts: Vec<&str> = model.splitn(6, ':').collect();
-    match parts[..] {
-        ["arn", partition, service, region, account, resource] if !account.is_empty() => {
-            format!("arn:{partition}:{service}:{region}::{resource}").into()
-        }
-        _ => model.into(),
+    match Arn::parse(model) {
+        Some(arn) => Arn { account: "", ..arn }.to_string().into(),
+        None => model.into(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The geographic prefix of a profile and the frame of an ARN are stripped, then fragments are
 //! matched; whole ids are never compared, for they change with every version.
 
+use super::arn::Arn;
 use super::capability::Capabilities;
 use super::capability::table::{ROWS, Row, UNKNOWN};
 use super::target::TargetError;
@@ -45,9 +46,10 @@ impl Family {
     ///
     /// If the id is an ARN that does not show its model, or one of something that is no chat model.
     pub fn of_model(model_id: &str) -> Result<Self, TargetError> {
-        let id = match model_id.strip_prefix("arn:") {
-            Some(arn) => model_of_arn(arn)?,
-            None => model_id,
+        let id = if model_id.starts_with("arn:") {
+            model_of_arn(Arn::parse(model_id).ok_or(TargetError::NotAModel)?)?
+        } else {
+            model_id
         };
         Ok(Self::from(find(strip_region(id)).unwrap_or(&UNKNOWN)))
     }
@@ -62,19 +64,14 @@ impl From<&Row> for Family {
     }
 }
 
-/// The id inside an ARN, given without its `arn:`.
-fn model_of_arn(arn: &str) -> Result<&str, TargetError> {
-    let mut parts = arn.splitn(5, ':');
-    let service = parts.nth(1);
-    let resource = parts.nth(2).and_then(|resource| resource.split_once('/'));
-    match (service, resource) {
-        (Some("bedrock"), Some(("foundation-model" | "inference-profile", id))) => Ok(id),
+/// The id inside an ARN.
+fn model_of_arn(arn: Arn<'_>) -> Result<&str, TargetError> {
+    match (arn.service, arn.kind(), arn.id()) {
+        ("bedrock", Some("foundation-model" | "inference-profile"), id) => Ok(id),
         // Behind a prompt are model and parameters of its own; it refuses those of a call.
-        (Some("bedrock"), Some(("prompt", _))) => Err(TargetError::NotAModel),
-        (Some("bedrock" | "sagemaker"), Some((_, id))) if !id.is_empty() => {
-            Err(TargetError::FamilyNeeded)
-        }
-        (_, _) => Err(TargetError::NotAModel),
+        ("bedrock", Some("prompt"), _) => Err(TargetError::NotAModel),
+        ("bedrock" | "sagemaker", Some(_), id) if !id.is_empty() => Err(TargetError::FamilyNeeded),
+        (_, _, _) => Err(TargetError::NotAModel),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is wrong with a model, and what mends it, in sentences.
 
 use super::diagnosis::{Above, Cause, account_of, holder, principal};
-use crate::cli::iam::{self, Arn, Place, Policy};
-use crate::translate::family;
+use crate::cli::iam::{self, Place, Policy};
+use crate::translate::{Arn, family};
 use std::fmt::Write;
 
 /// What a call was about.
@@ -268,7 +268,7 @@ fn elsewhere(about: About<'_>) -> Option<String> {
             "the ARN is of {of}, and bedrock.region is {region}"
         ));
     }
-    let id = arn.map_or(about.model, |arn| arn.id);
+    let id = arn.map_or(about.model, Arn::id);
     let (geography, _) = family::profile(id)?;
     let fits = geographies(region).contains(&geography);
     (!fits).then(|| format!("the profile {id} is of another geography than {region}"))
@@ -294,7 +294,7 @@ fn unknown_remedy(about: About<'_>) -> String {
 
 /// The profiles that this region may have of a model, in words.
 fn profiles(about: About<'_>) -> String {
-    let id = Arn::parse(about.model).map_or(about.model, |arn| arn.id);
+    let id = Arn::parse(about.model).map_or(about.model, Arn::id);
     let model = family::profile(id).map_or(id, |(_, model)| model);
     let names: Vec<String> = geographies(about.place.region)
         .iter()
