@@ -28,7 +28,7 @@ pub(super) fn read(
     };
     root.note("notify", &shape, Some(Value::Array(Vec::new())));
     let nodes = match root.node("notify") {
-        None | Some(Node::Nothing) => return Vec::new(),
+        None => return Vec::new(),
         Some(Node::List(nodes)) => nodes,
         Some(other) => {
             sink.problem(Mistake::from(LIST).at(path, other));
