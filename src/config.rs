@@ -22,6 +22,7 @@ use std::time::Duration;
 mod address;
 pub mod defaults;
 pub mod notify;
+mod place;
 pub mod problems;
 mod raw;
 pub mod resolve;

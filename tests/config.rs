@@ -115,7 +115,7 @@ fn without_a_copy_there_is_nothing_to_start_with() {
         problems
             .lines()
             .iter()
-            .any(|line| line.starts_with("nonsense: "))
+            .any(|line| line.starts_with("line 1, nonsense: "))
     );
 }
 

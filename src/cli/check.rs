@@ -101,6 +101,11 @@ fn pretty(value: &Value) -> String {
 
 fn refused_text(file: &Path, problems: &Problems) -> String {
     let lines = problems.lines();
+    let name = file.display().to_string();
+    // That it cannot be read says all, and its name with it.
+    if let ([line], Some(_)) = (lines.as_slice(), problems.iter().find(|it| it.path == name)) {
+        return line.clone();
+    }
     let mistakes = if lines.len() == 1 {
         "1 mistake"
     } else {
@@ -109,7 +114,7 @@ fn refused_text(file: &Path, problems: &Problems) -> String {
     let listed: String = lines
         .iter()
         .fold(String::new(), |text, line| text + "\n  " + line);
-    format!("{} is refused: {mistakes}{listed}", file.display())
+    format!("{name} is refused: {mistakes}{listed}")
 }
 
 fn valid_text(file: &Path, config: &Config) -> String {

@@ -14,8 +14,13 @@ pub struct Problem {
     pub path: String,
     /// What is there.
     pub found: String,
-    /// What may be there.
+    /// What may be there; empty: `found` says it all.
     pub accepted: String,
+    /// The key that was probably meant.
+    pub meant: Option<String>,
+    /// The line of the file that `path` stands in, from 1, or that of the section that lacks it. None:
+    /// it is in no file, or `path` itself is a place.
+    pub line: Option<usize>,
 }
 
 impl Problem {
@@ -29,7 +34,19 @@ impl Problem {
             path: path.into(),
             found: found.into(),
             accepted: accepted.into(),
+            meant: None,
+            line: None,
         }
+    }
+
+    /// A mistake at `path` that needs no list of what may be there.
+    pub(super) fn plain(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::new(path, what, "")
+    }
+
+    /// Whether it is about a key that is there for the second time.
+    pub(super) fn is_of_repeated_key(&self) -> bool {
+        self.found == REPEATED
     }
 
     /// The path of a mistake in an environment variable.
@@ -45,11 +62,24 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: found {}; accepted: {}",
-            self.path, self.found, self.accepted
-        )
+        if let Some(line) = self.line {
+            write!(f, "line {line}, ")?;
+        }
+        let Self {
+            path,
+            found,
+            accepted,
+            meant,
+            ..
+        } = self;
+        match (meant, accepted.as_str()) {
+            (_, "") => write!(f, "{path}: {found}"),
+            (None, _) => write!(f, "{path}: found {found}; accepted: {accepted}"),
+            (Some(meant), _) => write!(
+                f,
+                "{path}: found {found}; did you mean {meant}? Accepted: {accepted}"
+            ),
+        }
     }
 }
 
@@ -65,9 +95,21 @@ impl Problems {
         let more = rest.len().saturating_sub(PROBLEMS_MAX);
         if more > 0 {
             rest.truncate(PROBLEMS_MAX);
-            rest.push(Problem::new("…", format!("{more} more mistakes"), "none"));
+            rest.push(Problem::new(REST, format!("{more} more mistakes"), "none"));
         }
         Self(rest)
+    }
+
+    /// Each one changed by `change`, in order.
+    pub(super) fn map(self, change: impl FnMut(Problem) -> Problem) -> Self {
+        Self(self.0.into_iter().map(change).collect())
+    }
+
+    /// In the order of the file; what stands in no line of it first.
+    pub(super) fn by_line(mut self) -> Self {
+        self.0
+            .sort_by_key(|problem| (problem.path == REST, problem.line));
+        self
     }
 
     /// One by one.
@@ -109,6 +151,12 @@ impl fmt::Display for Warning {
         write!(f, "{}: {}", self.path, self.text)
     }
 }
+
+/// The path of what stands for the mistakes that are not shown; the last one.
+const REST: &str = "…";
+
+/// What is found where a key is written again.
+pub(super) const REPEATED: &str = "the key a second time";
 
 /// More than a person reads; a file of garbage keys must not fill logs and status.
 pub(crate) const PROBLEMS_MAX: usize = 100;

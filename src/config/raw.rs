@@ -174,6 +174,9 @@ fn syntax(text: &str, error: &serde_yaml::Error) -> Problem {
 
 /// The parser's commonest complaints, as what is there.
 fn in_words(message: &str) -> String {
+    if message == "did not find expected node content" {
+        return "no value where one must be".to_owned();
+    }
     if let Some(missing) = message.strip_prefix("did not find expected ") {
         return format!("no {missing} where one must be");
     }

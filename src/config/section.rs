@@ -8,6 +8,7 @@
 use super::problems::PROBLEMS_MAX;
 use super::problems::Problem;
 use super::problems::Problems;
+use super::problems::REPEATED;
 use super::problems::Warning;
 use super::raw::Map;
 use super::raw::Node;
@@ -305,11 +306,7 @@ impl<'a> Section<'a> {
 /// Reports keys that were written twice, or that are no text.
 pub(crate) fn report_repeated(sink: &Sink, path: &str, map: &Map) {
     for key in &map.repeated {
-        sink.problem(Problem::new(
-            join(path, key),
-            "the key a second time",
-            "each key once",
-        ));
+        sink.problem(Problem::new(join(path, key), REPEATED, "each key once"));
     }
     if map.odd > 0 {
         let path = if path.is_empty() {
@@ -392,11 +389,11 @@ fn unknown_key(path: &str, key: &str, known: &[(String, &'static str)]) -> Probl
     let meant = near.map(|(_, meant)| meant);
     let meant = meant.or_else(|| elsewhere.map(|(section, key)| join(section, key)));
     let listed = here.join(", ");
-    let accepted = match meant {
-        Some(meant) => format!("{meant} is perhaps meant; the keys here are {listed}"),
-        None => format!("the keys {listed}"),
-    };
-    Problem::new(join(path, key), "an unknown key", accepted)
+    let accepted = format!("the keys {listed}");
+    Problem {
+        meant,
+        ..Problem::new(join(path, key), "an unknown key", accepted)
+    }
 }
 
 /// How many characters must be inserted, removed or replaced (Levenshtein), case aside.

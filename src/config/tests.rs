@@ -46,7 +46,7 @@ fn load(text: &str, env: &impl Fn(&str) -> Option<String>) -> Result<Config, Pro
         // What a variable holds, no editor knows.
         (Err(_), Judged::Fits) if text.contains("${") => {}
         (Err(problems), Judged::Fits) => {
-            let lines = problems.lines();
+            let lines = without_places(problems);
             assert!(
                 lines.iter().all(|line| is_beyond(line)),
                 "{text}\n{lines:#?}"
@@ -57,11 +57,20 @@ fn load(text: &str, env: &impl Fn(&str) -> Option<String>) -> Result<Config, Pro
     result
 }
 
+/// The mistakes by their key paths alone; in which lines these stand is `place`'s.
+fn without_places(problems: &Problems) -> Vec<String> {
+    let bare = problems.clone().map(|problem| problems::Problem {
+        line: None,
+        ..problem
+    });
+    bare.lines()
+}
+
 /// The lines of all mistakes; none for a valid file.
 fn mistakes_with(text: &str, env: &impl Fn(&str) -> Option<String>) -> Vec<String> {
     load(text, env)
         .err()
-        .map(|problems| problems.lines())
+        .map(|problems| without_places(&problems))
         .unwrap_or_default()
 }
 
@@ -330,19 +339,21 @@ drain: 25
 state: rollout.yaml
 ",
         &[
-            "listen: found \"localhost:8787\"; accepted: IP:PORT, such as 127.0.0.1:8787 or \
-             [::1]:8787, or unix:PATH",
-            "admin: found 8788; accepted: IP:PORT, such as 127.0.0.1:8788",
             "original.url: found nothing; accepted: http:// or https:// with a host, such as \
              https://api.openai.com",
             "bedrock.models: found nothing; accepted: at least one line such as `gpt-4o-mini: \
              amazon.nova-lite-v1:0`",
+            "listen: found \"localhost:8787\"; accepted: IP:PORT, such as 127.0.0.1:8787 or \
+             [::1]:8787, or unix:PATH",
+            "admin: found 8788; accepted: IP:PORT, such as 127.0.0.1:8788",
             "rollout.percent: found 120; accepted: 0 to 100, at most two decimals",
-            "rollout.stages: found [5, 5]; accepted: a rising list of percentages above 0, such \
-             as [5, 25, 100]",
-            "rollout.advance: found \"soon\"; accepted: manual, auto",
+            "rollout.percentage: found an unknown key; did you mean rollout.percent? Accepted: the keys advance, allow_override, attempt, bake, error_bound, \
+             final_bake, gates, min_calls, percent, salt, stages, sticky",
             "rollout.sticky: found \"ip\"; accepted: conversation, user, header:NAME or none",
             "rollout.attempt: found 0; accepted: a whole number from 1 to 1000000000",
+            "rollout.advance: found \"soon\"; accepted: manual, auto",
+            "rollout.stages: found [5, 5]; accepted: a rising list of percentages above 0, such \
+             as [5, 25, 100]",
             "rollback.errors.above: found 2; accepted: a share such as 2%, from 0% to 99.99%",
             "rollback.errors.for: found \"10s\"; accepted: a duration such as 10m, 90s or 500ms, \
              from 50s to 1day",
@@ -359,9 +370,6 @@ state: rollout.yaml
             "state: found \"rollout.yaml\"; accepted: the path of a file, such as \
              /var/lib/crossfade/state.json; its extension is not one of the files beside it \
              (lock, journal, outbox, bad, tmp, yaml, yml)",
-            "rollout.percentage: found an unknown key; accepted: rollout.percent is perhaps \
-             meant; the keys here are advance, allow_override, attempt, bake, error_bound, \
-             final_bake, gates, min_calls, percent, salt, stages, sticky",
         ],
     );
 }
@@ -422,7 +430,7 @@ fn unknown_keys_are_mistakes_and_are_guessed() {
     check(
         "limit: {}\n",
         &[
-            "limit: found an unknown key; accepted: limits is perhaps meant; the keys here are admin, \
+            "limit: found an unknown key; did you mean limits? Accepted: the keys admin, \
          bedrock, callers, drain, hosts, limits, listen, notify, original, rollback, rollout, state, \
          timeouts, traces",
         ],
@@ -430,16 +438,15 @@ fn unknown_keys_are_mistakes_and_are_guessed() {
     check(
         "percent: 5\n",
         &[
-            "percent: found an unknown key; accepted: rollout.percent is perhaps meant; the keys here \
-         are admin, bedrock, callers, drain, hosts, limits, listen, notify, original, rollback, rollout, \
+            "percent: found an unknown key; did you mean rollout.percent? Accepted: the keys admin, \
+         bedrock, callers, drain, hosts, limits, listen, notify, original, rollback, rollout, \
          state, timeouts, traces",
         ],
     );
     check(
         "rollback: { latency: { Above: 5s } }\n",
         &[
-            "rollback.latency.Above: found an unknown key; accepted: rollback.latency.above is \
-         perhaps meant; the keys here are above, for, measure, percentile",
+            "rollback.latency.Above: found an unknown key; did you mean rollback.latency.above? Accepted: the keys above, for, measure, percentile",
         ],
     );
     check(
@@ -678,8 +685,7 @@ fn models_are_mapped_to_a_name_or_in_detail() {
                     .collect::<Vec<_>>()
                     .join(", ")
             ),
-            "bedrock.models.a.modell: found an unknown key; accepted: bedrock.models.a.model is \
-             perhaps meant; the keys here are allow, capabilities, defaults, family, first_token, \
+            "bedrock.models.a.modell: found an unknown key; did you mean bedrock.models.a.model? Accepted: the keys allow, capabilities, defaults, family, first_token, \
              max_tokens, model, refuse, system_prefix",
         ],
     );
@@ -736,8 +742,8 @@ fn defaults_are_those_that_the_model_takes() {
         &[
             "bedrock.models.a.defaults.temperature: found 1.5; accepted: a number from 0 to 1",
             "bedrock.models.a.defaults.top_p: found \"half\"; accepted: a number from 0 to 1",
-            "bedrock.models.a.defaults.max_tokens: found an unknown key; accepted: \
-             bedrock.models.a.max_tokens is perhaps meant; the keys here are temperature, top_p",
+            "bedrock.models.a.defaults.max_tokens: found an unknown key; did you mean \
+             bedrock.models.a.max_tokens? Accepted: the keys temperature, top_p",
         ],
     );
     check_whole(
@@ -799,8 +805,8 @@ fn a_mapping_may_know_better_than_the_table() {
             "bedrock.models.a.capabilities.min_output: found 0; accepted: a number of tokens from 1 \
              to 10000000",
             &format!(
-                "bedrock.models.a.capabilities.tool: found an unknown key; accepted: \
-                 bedrock.models.a.capabilities.tools is perhaps meant; the keys here are {}",
+                "bedrock.models.a.capabilities.tool: found an unknown key; did you mean \
+                 bedrock.models.a.capabilities.tools? Accepted: the keys {}",
                 {
                     let mut names: Vec<_> = Column::all().iter().map(Column::name).collect();
                     names.sort_unstable();
@@ -926,9 +932,9 @@ fn who_may_cause_a_bedrock_call() {
     check(
         "listen: 0.0.0.0:8787\ncallers: {}\n",
         &[
+            public,
             "callers.key_sha256: found no usable hash; accepted: a list with at least one SHA-256 of \
          an app key",
-            public,
         ],
     );
     let wanted = "accepted: the SHA-256 of an app key in 64 hexadecimal digits, as printed by \
@@ -1182,7 +1188,7 @@ fn relative_paths_are_relative_to_the_file() {
     );
     assert_eq!(
         own.expect_err("itself").lines(),
-        ["state: found the configuration file itself; accepted: another file",]
+        ["line 3, state: found the configuration file itself; accepted: another file",]
     );
 }
 

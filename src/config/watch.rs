@@ -191,21 +191,24 @@ pub enum Trouble {
 
 impl Trouble {
     fn problem(&self, file: &Path) -> Problem {
+        let place = file.display().to_string();
         let (found, accepted) = match self {
-            Self::Missing => ("no such file".to_owned(), "a file"),
+            Self::Missing => return Problem::plain(place, "there is no such file"),
+            Self::Unreadable(why) => {
+                return Problem::plain(place, format!("the file cannot be read: {why}"));
+            }
             Self::NotAFile => (
                 "a directory, pipe, device or socket".to_owned(),
                 "a regular file",
             ),
             Self::TooLarge => {
                 let mut problem = raw::too_large();
-                problem.path = file.display().to_string();
+                problem.path = place;
                 return problem;
             }
             Self::NotText { line } => (format!("bytes that are no UTF-8, in line {line}"), "UTF-8"),
-            Self::Unreadable(why) => (why.clone(), "a file that this process may read"),
         };
-        Problem::new(file.display().to_string(), found, accepted)
+        Problem::new(place, found, accepted)
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::problems::Problem;
 use crate::config::resolve::load;
 
 const VALID: &str = "\
@@ -99,16 +100,19 @@ fn a_refused_file_is_shown_by_its_mistakes() {
     );
     assert_eq!(
         one,
-        "f is refused: 1 mistake\n  drain: found 5; accepted: a duration such as 10m, 90s or \
+        "f is refused: 1 mistake\n  line 5, drain: found 5; accepted: a duration such as 10m, 90s or \
          500ms, from 0s to 1h\n"
     );
+    let none = Err(Problem::new("f", "a directory", "a file").into());
+    let text = render(Path::new("f"), &none, Format::Text);
+    assert_eq!(text, "f: found a directory; accepted: a file\n");
     let two = render(
         Path::new("f"),
         &read(&format!("{VALID}drain: 5\nx: 1\n"), None),
         Format::Text,
     );
     assert!(
-        two.starts_with("f is refused: 2 mistakes\n  drain: "),
+        two.starts_with("f is refused: 2 mistakes\n  line 5, drain: "),
         "{two}"
     );
     assert_eq!(two.lines().count(), 3);
@@ -137,5 +141,7 @@ fn a_program_reads_json() {
     assert_eq!(json["valid"], false);
     assert_eq!(json["effect"], Value::Null);
     assert_eq!(json["problems"][0]["path"], "original.url");
+    assert_eq!(json["problems"][0]["line"], Value::Null);
+    assert_eq!(json["problems"][2]["line"], 1);
     assert_eq!(exit_code(&result), 78);
 }

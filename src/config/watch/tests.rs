@@ -160,7 +160,7 @@ fn what_is_no_text_file_is_refused_without_waiting() {
 #[test]
 fn troubles_are_said_with_the_file() {
     for (trouble, text) in [
-        (Trouble::Missing, "/x: found no such file; accepted: a file"),
+        (Trouble::Missing, "/x: there is no such file"),
         (
             Trouble::TooLarge,
             "/x: found a larger file; accepted: at most 256 KiB",
@@ -203,6 +203,6 @@ async fn the_watch_tells_what_the_file_says_now() {
     assert!(
         problems
             .to_string()
-            .ends_with("rollout.yaml: found no such file; accepted: a file")
+            .ends_with("rollout.yaml: there is no such file")
     );
 }
