@@ -146,6 +146,23 @@ fn azure_takes_the_model_from_the_path() {
 }
 
 #[test]
+fn a_call_that_stays_is_sent_nowhere() {
+    let dir = place();
+    let hot = r#"{"model":"gpt-4o","n":2,"messages":[{"role":"user","content":"x"}]}"#;
+    let unmapped = hot.replace("gpt-4o", "other");
+    let azure = ["-", "--as", "azure", "--model", "my deployment"];
+    for (args, request) in [(&["-"][..], hot), (&["-"], &unmapped), (&azure, hot)] {
+        let text = told(dir.path(), args, request);
+        assert!(text.contains("It stays with the original: "), "{text}");
+        assert!(
+            !text.contains("POST") && !text.contains("  call "),
+            "{text}"
+        );
+        assert_eq!(json(dir.path(), args, request)["path"], Value::Null);
+    }
+}
+
+#[test]
 fn a_call_that_stays_says_why_and_what_would_move_it() {
     let dir = place();
     let request =

@@ -199,7 +199,8 @@ struct TargetReport {
     region: String,
     /// None: the SDK's own for the region.
     endpoint: Option<String>,
-    path: String,
+    /// Where Bedrock would be sent it; none: the call stays.
+    path: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -322,6 +323,9 @@ impl Explanation {
         target: &Target,
     ) {
         self.eligible = true;
+        if let Some(told) = &mut self.target {
+            told.path = Some(bedrock::path(&target.model_id));
+        }
         let body = String::from_utf8_lossy(&eligible.converse_body()).into_owned();
         self.body = RawValue::from_string(body).ok();
         let losses = eligible.losses().iter();
@@ -347,7 +351,7 @@ impl TargetReport {
             family: target.family.name(),
             region: config.bedrock.region.clone(),
             endpoint: config.bedrock.endpoint.as_ref().map(ToString::to_string),
-            path: bedrock::path(&target.model_id),
+            path: None,
         }
     }
 }

@@ -159,7 +159,9 @@ fn rows(target: &TargetReport, out: &mut String) {
         || format!("in {region}"),
         |endpoint| format!("at {endpoint}, {region}"),
     );
-    row("call", &format!("POST {path} {place}"), out);
+    if let Some(path) = path {
+        row("call", &format!("POST {path} {place}"), out);
+    }
 }
 
 fn row(name: &str, value: &str, out: &mut String) {
