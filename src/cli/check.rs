@@ -5,6 +5,7 @@
 //! keys only says whether there are any.
 
 use super::live;
+use crate::clock::millis;
 use crate::config::Config;
 use crate::config::problems::Problems;
 use crate::config::traces::Traces;
@@ -133,6 +134,7 @@ fn valid_text(file: &Path, config: &Config) -> String {
             ),
         )
     }));
+    rows.extend(words::bounds(config));
     rows.extend(config.traces.iter().map(|to| ("traces", traces(to))));
     rows.push(("state", config.state.display().to_string()));
     rows.extend(
@@ -159,7 +161,7 @@ fn traces(to: &Traces) -> String {
 }
 
 fn effect(config: &Config) -> Value {
-    let rollout = &config.rollout;
+    let (rollout, timeouts, limits) = (&config.rollout, &config.timeouts, &config.limits);
     let models: serde_json::Map<String, Value> = config
         .bedrock
         .models
@@ -170,6 +172,7 @@ fn effect(config: &Config) -> Value {
                 "model": target.model_id,
                 "family": target.family.name(),
                 "max_tokens": target.max_tokens,
+                "first_token_ms": mapping.first_token.map(millis),
             });
             (name.clone(), to)
         })
@@ -197,6 +200,22 @@ fn effect(config: &Config) -> Value {
         "endpoint": config.bedrock.endpoint.as_ref().map(http::Uri::to_string),
         "models": models,
         "rules": rules,
+        "callers": config.callers.as_ref().map(Vec::len),
+        "hosts": config.hosts,
+        "timeouts": {
+            "connect_ms": millis(timeouts.connect),
+            "first_token_ms": millis(timeouts.first_token),
+            "idle_ms": millis(timeouts.idle),
+            "total_ms": millis(timeouts.total),
+        },
+        "limits": {
+            "body_bytes": limits.body,
+            "buffered_bytes": limits.buffered,
+            "in_flight": limits.in_flight,
+            "connections": limits.connections,
+        },
+        "drain_ms": millis(config.drain),
+        "notify": config.notify.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "traces": config.traces.as_ref().map(|to| json!({
             "to": to.to_string(),
             "sample": to.sample.to_string(),

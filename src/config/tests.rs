@@ -426,6 +426,47 @@ fn wrong_types_are_named_by_their_kind() {
 }
 
 #[test]
+fn what_is_valid_and_probably_not_meant_is_doubted() {
+    let doubts = |model: &str| -> Vec<String> {
+        let text = LEAST.replace("amazon.nova-pro-v1:0", model);
+        let config = load(&text, &no_env).expect("valid");
+        config.warnings.iter().map(ToString::to_string).collect()
+    };
+    for sure in [
+        "amazon.nova-pro-v1:0",
+        "us.amazon.nova-pro-v1:0",
+        "{ model: writer.palmyra-x5-v1:0, family: llama }",
+        "{ model: writer.palmyra-x5-v1:0, capabilities: { images: true } }",
+        "'arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0'",
+    ] {
+        assert_eq!(doubts(sure), Vec::<String>::new(), "{sure}");
+    }
+    for (odd, words) in [
+        (
+            "nova-pro",
+            "bedrock.models.gpt-4o: nova-pro looks like no id of Bedrock's",
+        ),
+        (
+            "writer.palmyra-x5-v1:0",
+            "bedrock.models.gpt-4o: writer.palmyra-x5-v1:0 is of no family that crossfade knows",
+        ),
+    ] {
+        let doubts = doubts(odd);
+        assert!(
+            doubts.len() == 1 && doubts[0].starts_with(words),
+            "{doubts:?}"
+        );
+    }
+    let hashes = |hash: &str| valid(&format!("callers: {{ key_sha256: [{hash}] }}\n")).warnings;
+    assert_eq!(hashes(&"1f2e".repeat(16)), []);
+    let documented = "eb69ff583309529e57adf7285fbddf04e84c365107caa07337d1fcd2c5767b4c";
+    for placeholder in [&"00".repeat(32), &"ab".repeat(32), documented] {
+        let doubts = hashes(placeholder);
+        assert_eq!(doubts[0].path, "callers.key_sha256[0]", "{placeholder}");
+    }
+}
+
+#[test]
 fn unknown_keys_are_mistakes_and_are_guessed() {
     check(
         "limit: {}\n",

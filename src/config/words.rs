@@ -2,7 +2,7 @@
 //!
 //! Nothing here is secret: of keys it only says whether there are any.
 
-use super::{Config, Dialect, Mapping};
+use super::{Config, Dialect, Limits, Mapping, Timeouts, shown_size};
 use crate::rollout::Advance;
 use crate::rollout::plan::{Fast, Relative, Rules};
 use humantime::format_duration;
@@ -76,16 +76,82 @@ fn bedrock(config: &Config) -> String {
 fn mapping(name: &str, to: &Mapping) -> String {
     let target = &to.target;
     let (id, family) = (&target.model_id, target.family.name());
-    format!(
-        "{name} → {id} ({family}, at most {} tokens by default)",
+    let mut text = format!(
+        "{name} → {id} ({family}, at most {} tokens by default",
         target.max_tokens
-    )
+    );
+    if let Some(limit) = to.first_token {
+        text += &format!(", first token within {}", format_duration(limit));
+    }
+    text + ")"
 }
 
 fn sticky(config: &Config) -> String {
     let rollout = &config.rollout;
     let (key, salt) = (&rollout.sticky, &rollout.salt);
     format!("{key}, salt {salt:?}, attempt {}", rollout.attempt)
+}
+
+/// Who may cause a Bedrock call, how long one may take, and how much is held: each with its key in a
+/// listing.
+pub(crate) fn bounds(config: &Config) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("callers", callers(config))];
+    if !config.hosts.is_empty() {
+        let hosts = config.hosts.join(", ");
+        rows.push((
+            "hosts",
+            format!("{hosts}, besides localhost and IP addresses"),
+        ));
+    }
+    let Timeouts {
+        connect,
+        first_token,
+        idle,
+        total,
+    } = config.timeouts;
+    let [connect, first_token, idle, total] =
+        [connect, first_token, idle, total].map(format_duration);
+    rows.push((
+        "timeouts",
+        format!(
+            "of Bedrock: {connect} to connect, {first_token} to the first token, {idle} between \
+             events, {total} in all"
+        ),
+    ));
+    let Limits {
+        body,
+        buffered,
+        in_flight,
+        connections,
+    } = config.limits;
+    let [body, buffered] = [body, buffered].map(shown_size);
+    rows.push((
+        "limits",
+        format!(
+            "{body} a body, {buffered} of bodies at a time, {in_flight} Bedrock calls in flight, \
+             {connections} connections"
+        ),
+    ));
+    let drain = format_duration(config.drain);
+    rows.push(("drain", format!("a stop waits up to {drain} for what runs")));
+    rows.extend(config.notify.iter().map(|to| {
+        let events = to.events.len();
+        ("notify", format!("{to} is told of {events} kinds of event"))
+    }));
+    rows
+}
+
+fn callers(config: &Config) -> String {
+    match &config.callers {
+        None => "whoever reaches the listener may cause a Bedrock call".to_owned(),
+        Some(keys) => format!(
+            "the owners of {} may cause a Bedrock call; the calls of others stay",
+            match keys.len() {
+                1 => "1 key".to_owned(),
+                several => format!("{several} keys"),
+            }
+        ),
+    }
 }
 
 /// Each rule in words; none: switched off.

@@ -21,6 +21,11 @@ impl Family {
         self.name
     }
 
+    /// Whether the table has a row for it, or the careful one stands in.
+    pub fn is_known(self) -> bool {
+        self.name != UNKNOWN.name
+    }
+
     /// What its models can do.
     pub const fn capabilities(self) -> Capabilities {
         self.capabilities

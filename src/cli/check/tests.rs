@@ -55,7 +55,7 @@ fn a_valid_file_is_shown_by_its_effect() {
         lines[6]
     );
     assert_eq!(
-        lines[7..17],
+        lines[7..21],
         [
             "  sticky    conversation, salt \"crossfade\", attempt 1",
             "  rule      errors: more than 2 % of the calls fail for 10m",
@@ -69,16 +69,53 @@ fn a_valid_file_is_shown_by_its_effect() {
              original's (hold)",
             "  rule      breaker: more than 50 % of the calls fail over 30s: this process pauses, \
              nothing is rolled back",
+            "  callers   whoever reaches the listener may cause a Bedrock call",
+            "  timeouts  of Bedrock: 2s to connect, 30s to the first token, 2m between events, 10m \
+             in all",
+            "  limits    32MiB a body, 256MiB of bodies at a time, 1000 Bedrock calls in flight, \
+             10000 connections",
+            "  drain     a stop waits up to 25s for what runs",
             "  state     crossfade.state.json",
         ]
     );
     assert!(
-        lines[17].starts_with("  warning   original.api_key: "),
+        lines[21].starts_with("  warning   original.api_key: "),
         "{}",
-        lines[17]
+        lines[21]
     );
-    assert_eq!(lines.len(), 18);
+    assert_eq!(lines.len(), 22);
     assert!(!text.contains("canary"));
+}
+
+#[test]
+fn what_is_not_the_default_is_shown_too() {
+    let more = "listen: 0.0.0.0:1\nhosts: [a, b.c]\ncallers: { key_sha256: [KEY, KEY] }\n\
+                notify: [{ slack: 'https://hooks.example/canary' }]\n"
+        .replace("KEY", &"1f".repeat(32));
+    let text = VALID.replace(
+        "amazon.nova-pro-v1:0",
+        "{ model: amazon.nova-pro-v1:0, first_token: 90s }",
+    );
+    let result = read(&format!("{text}{more}"), None);
+    let text = render(Path::new("f"), &result, Format::Text);
+    for line in [
+        ", first token within 1m 30s)\n",
+        "\n  callers   the owners of 2 keys may cause a Bedrock call; the calls of others stay\n",
+        "\n  hosts     a, b.c, besides localhost and IP addresses\n",
+        "\n  notify    slack hooks.example is told of ",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+    let json = render(Path::new("f"), &result, Format::Json);
+    assert!(!text.contains("canary") && !json.contains("canary"));
+    let effect = serde_json::from_str::<Value>(&json).expect("JSON")["effect"].clone();
+    assert_eq!(effect["callers"], 2);
+    assert_eq!(effect["hosts"], json!(["a", "b.c"]));
+    assert_eq!(effect["timeouts"]["first_token_ms"], 30_000);
+    assert_eq!(effect["models"]["gpt-4o"]["first_token_ms"], 90_000);
+    assert_eq!(effect["limits"]["connections"], 10_000);
+    assert_eq!(effect["drain_ms"], 25_000);
+    assert_eq!(effect["notify"], json!(["slack hooks.example"]));
 }
 
 #[test]

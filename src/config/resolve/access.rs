@@ -11,6 +11,8 @@ use super::super::shape::{Entries, Shape, Text};
 use super::super::values;
 use super::list;
 use super::variable;
+use sha2::Digest;
+use sha2::Sha256;
 use std::path::Path;
 
 /// Reads `hosts`.
@@ -54,8 +56,27 @@ pub(super) fn callers(root: &mut Section<'_>) -> Option<Vec<[u8; 32]>> {
             .sink()
             .problem(Problem::new(path, "no usable hash", KEY_HASHES));
     }
+    for (at, _) in hashes
+        .iter()
+        .flatten()
+        .enumerate()
+        .filter(|(_, hash)| is_placeholder(hash))
+    {
+        let text = "this stands for a hash and is none of a key: replace it by what \
+                    `printf %s \"$KEY\" | sha256sum` prints, or the calls of the app stay";
+        section
+            .sink()
+            .warning(format!("{}[{at}]", section.path("key_sha256")), text);
+    }
     section.finish();
     hashes
+}
+
+/// The same byte over and over, or what the files of `deploy` have in the place of a hash.
+fn is_placeholder(hash: &[u8; 32]) -> bool {
+    let [first, rest @ ..] = hash;
+    let same = rest.iter().all(|byte| byte == first);
+    same || Sha256::digest(PLACEHOLDER).as_slice() == hash
 }
 
 /// Reads the token that the environment gives.
@@ -125,6 +146,9 @@ const KEY_HASHES: &str = "a list with at least one SHA-256 of an app key";
 
 const KEY_HASH: &str = "the SHA-256 of an app key in 64 hexadecimal digits, as printed by \
                         `printf %s \"$KEY\" | sha256sum`";
+
+/// The text whose hash they have.
+const PLACEHOLDER: &[u8] = b"your app's key";
 
 /// What `sha256sum` prints of an unset variable.
 const EMPTY_SHA256: [u8; 32] = [

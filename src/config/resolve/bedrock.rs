@@ -124,11 +124,34 @@ fn models(sink: &Sink, path: &str, map: &Map) -> BTreeMap<String, Arc<Mapping>> 
         let path = join(path, name);
         if !is_model_name(name) {
             sink.problem(Problem::new(path, quoted(name), MODEL_NAME.accepted));
-        } else if let Some(mapping) = mapping(sink, path, node) {
+        } else if let Some(mapping) = mapping(sink, path.clone(), node) {
+            doubt(sink, path, &mapping.target);
             models.insert(name.clone(), Arc::new(mapping));
         }
     }
     models
+}
+
+/// Warns of a model that is probably misspelt, or that crossfade does not know.
+fn doubt(sink: &Sink, path: String, target: &Target) {
+    let id = &target.model_id;
+    let named = id.starts_with("arn:") || id.contains('.');
+    let told = target.capabilities != target.family.capabilities();
+    let text = match (named, told || target.family.is_known()) {
+        (true, true) => return,
+        (true, false) => format!(
+            "{id} is of no family that crossfade knows, so it is asked carefully: no images, \
+             documents, JSON schemas or forced tools (such calls stay), and {} tokens where the app \
+             sends no cap; name a `family` or its `capabilities` if you know more",
+            target.max_tokens
+        ),
+        (false, _) => format!(
+            "{id} looks like no id of Bedrock's: those are VENDOR.MODEL such as \
+             amazon.nova-lite-v1:0, a profile such as us.amazon.nova-lite-v1:0, or an ARN; \
+             `crossfade check --live` asks Bedrock whether it knows it"
+        ),
+    };
+    sink.warning(path, text);
 }
 
 fn mapping(sink: &Sink, path: String, node: &Node) -> Option<Mapping> {
