@@ -72,7 +72,7 @@ fn plan() -> Plan {
     };
     let relative = Some(Relative {
         odds: 1_000,
-        action: Action::Hold,
+        action: Action::Caution,
     });
     Plan {
         ceiling: percent(2_500),

@@ -101,7 +101,7 @@ pub const OUTAGE: Fast = Fast {
 /// not broken, so promotion waits for a person and nothing is taken back.
 pub const RELATIVE: Relative = Relative {
     odds: 1_000,
-    action: Action::Hold,
+    action: Action::Caution,
 };
 
 /// Three times: models differ in speed, and callers in patience.

@@ -89,7 +89,9 @@ kinds! {
     Paused = "paused",
     /// A person ended the pause.
     Resumed = "resumed",
-    /// Something keeps the share at 0 although no rollback does, or a finding stops the climb.
+    /// A rule found what stops an automatic advance until a person takes note.
+    Cautioned = "cautioned",
+    /// Something keeps the share at 0 although no rollback does.
     Held = "held",
     /// It no longer does.
     Released = "released",
@@ -138,6 +140,7 @@ impl Kind {
             | Self::Finished
             | Self::Paused
             | Self::Resumed
+            | Self::Cautioned
             | Self::Held
             | Self::Released
             | Self::SteppedBack

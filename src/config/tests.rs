@@ -150,11 +150,11 @@ fn the_defaults_are_those_of_the_design() {
         }),
         relative: Some(Relative {
             odds: 1_000,
-            action: Action::Hold,
+            action: Action::Caution,
         }),
         rejected: Some(Relative {
             odds: 1_000,
-            action: Action::Hold,
+            action: Action::Caution,
         }),
         abandoned: Some(Abandoned { times: 3 }),
         breaker: Some(Fast {
@@ -637,7 +637,7 @@ fn rules_are_switched_off_or_merged_with_the_defaults() {
         "rollback: { relative: { odds: 3, action: page }, rejected: { odds: 1000:1 } }\n",
         &[
             "rollback.relative.odds: found 3; accepted: a whole number from 20 to 1000000000",
-            "rollback.relative.action: found \"page\"; accepted: hold, rollback",
+            "rollback.relative.action: found \"page\"; accepted: caution, rollback",
             "rollback.rejected.odds: found \"1000:1\"; accepted: a whole number from 20 to \
              1000000000",
         ],

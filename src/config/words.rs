@@ -185,7 +185,7 @@ pub(crate) fn rules(rules: &Rules) -> [(&'static str, Option<String>); 8] {
     };
     let abandoned = rules.abandoned.map(|rule| {
         let times = rule.times;
-        format!("callers leave more than {times} times as many calls as the original's (hold)")
+        format!("callers leave more than {times} times as many calls as the original's (caution)")
     });
     let breaker = rules.breaker.map(|rule| {
         let rule = fast(rule);

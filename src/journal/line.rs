@@ -212,7 +212,7 @@ impl Draft {
             } => new(Kind::Resumed).to(*percent).by(actor, Some(reason)),
             Transition::ClockStarted { rule, .. } => new(Kind::ClockStarted).rule(rule.name()),
             Transition::ClockReset { rule, .. } => new(Kind::ClockReset).rule(rule.name()),
-            Transition::Cautioned(caution) => new(Kind::Held).rule(caution.rule.name()),
+            Transition::Cautioned(caution) => new(Kind::Cautioned).rule(caution.rule.name()),
             Transition::SteppedBack { from, to, caution } => new(Kind::SteppedBack)
                 .from(*from)
                 .to(*to)
@@ -303,6 +303,7 @@ impl Draft {
             | Kind::Finished
             | Kind::Paused
             | Kind::Resumed
+            | Kind::Cautioned
             | Kind::Held
             | Kind::Released
             | Kind::SteppedBack

@@ -103,20 +103,20 @@ pub struct Relative {
 /// What a comparison with the original leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Promotion is held, and people are told.
-    Hold,
+    /// A caution: an automatic advance stops until a person has taken note.
+    Caution,
     /// Everything is taken back.
     Rollback,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 2] = [Self::Hold, Self::Rollback];
+    pub const ALL: [Self; 2] = [Self::Caution, Self::Rollback];
 
     /// As configuration and messages write it.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Hold => "hold",
+            Self::Caution => "caution",
             Self::Rollback => "rollback",
         }
     }

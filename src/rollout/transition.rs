@@ -355,7 +355,7 @@ impl Transition {
             Self::CeilingHeld { .. } => "ceiling_held",
             Self::ClockStarted { .. } => "clock_started",
             Self::ClockReset { .. } => "clock_reset",
-            Self::Cautioned(_) => "held",
+            Self::Cautioned(_) => "cautioned",
             Self::SteppedBack { .. } => "stepped_back",
             Self::RuleUnreachable { .. } => "rule_unreachable",
             Self::RuleReachable => "rule_reachable",

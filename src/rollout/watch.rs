@@ -140,7 +140,7 @@ impl Watch {
                 continue;
             }
             match it.plan.action {
-                Action::Hold => sights.push(Sight::Found {
+                Action::Caution => sights.push(Sight::Found {
                     rule,
                     kind: CautionKind::Worse,
                     sentence: it.to_string(),

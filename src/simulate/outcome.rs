@@ -85,12 +85,17 @@ fn quiet_text(text: &mut String, profile: &Profile, quiet: &Quiet) {
         Part(profile.background),
         bursts(profile.bursts)
     );
+    let days = Days(quiet.days);
+    let false_trips = match quiet.false_trips {
+        0 => format!("no false trip in {days}"),
+        trips => format!(
+            "{:.2} false trips a day ({trips} in {days})",
+            quiet.false_per_day()
+        ),
+    };
     let _ = writeln!(
         text,
-        "  {:.2} false trips a day ({} in {}); trips in all: {}{}",
-        quiet.false_per_day(),
-        quiet.false_trips,
-        Days(quiet.days),
+        "  {false_trips}; trips in all: {}{}",
         quiet.trips.values().sum::<u64>(),
         by_rule(&quiet.trips),
     );

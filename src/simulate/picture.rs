@@ -50,9 +50,13 @@ pub(crate) fn study_page(source: &Source, study: &Study, findings: &Findings) ->
     let mut cards = Vec::new();
     let mut said = Vec::new();
     if let Some(quiet) = &findings.quiet {
-        said.push(format!("{:.2} false trips a day", quiet.false_per_day()));
+        let value = match quiet.false_trips {
+            0 => "none".to_owned(),
+            _ => format!("{:.2} a day", quiet.false_per_day()),
+        };
+        said.push(format!("false trips: {value}"));
         cards.push(Card {
-            value: format!("{:.2} a day", quiet.false_per_day()),
+            value,
             what: format!("false trips, in {} without an incident", Days(quiet.days)),
             tone: if quiet.false_trips > 0 { "bad" } else { "good" },
         });

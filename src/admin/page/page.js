@@ -147,7 +147,7 @@
   // What is worth a line through the charts.
   const MARKS = {
     rolled_back: "rolled back", rearmed: "re-armed", stage_advanced: "advanced", stepped_back: "stepped back", percent_changed: "share changed",
-    paused: "paused", resumed: "resumed", held: "held", released: "released", finished: "finished",
+    paused: "paused", resumed: "resumed", cautioned: "caution", held: "held", released: "released", finished: "finished",
   };
 
   // What is drawn. Nothing is drawn over a time in which nothing was heard.

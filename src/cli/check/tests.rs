@@ -63,10 +63,10 @@ fn a_valid_file_is_shown_by_its_effect() {
             "  rule      severe: more than 10 % of the calls fail over 5m",
             "  rule      outage: more than 50 % of the calls fail over 30s",
             "  rule      relative: more failures, slow calls or truncated answers than the \
-             original, at odds above 1000:1 (hold)",
-            "  rule      rejected: more refusals than the original, at odds above 1000:1 (hold)",
+             original, at odds above 1000:1 (caution)",
+            "  rule      rejected: more refusals than the original, at odds above 1000:1 (caution)",
             "  rule      abandoned: callers leave more than 3 times as many calls as the \
-             original's (hold)",
+             original's (caution)",
             "  rule      breaker: more than 50 % of the calls fail over 30s: this process pauses, \
              nothing is rolled back",
             "  callers   whoever reaches the listener may cause a Bedrock call",

@@ -128,7 +128,7 @@ fn relative(changes: &mut Changes, name: &str, old: Option<Relative>, new: Optio
             later("finds", a.odds, b.odds),
         );
         let means = match b.action {
-            Action::Hold => "looser: a finding only stops an automatic advance",
+            Action::Caution => "looser: a finding only stops an automatic advance",
             Action::Rollback => "tighter: a finding takes everything back",
         };
         let show = |action: &Action| action.name().to_owned();

@@ -193,7 +193,7 @@ fn rules_are_loosened_tightened_and_switched() {
             "rollback.errors.for: 10m → 5m: tighter: trips sooner",
             "rollback.latency.percentile: p95 → p99: tighter: trips sooner: more than 1 % may not be slow",
             "rollback.outage: on → off: nothing watches for this any more",
-            "rollback.relative.action: hold → rollback: tighter: a finding takes everything back",
+            "rollback.relative.action: caution → rollback: tighter: a finding takes everything back",
             "rollback.abandoned.times: 3 → 2: tighter: finds sooner",
             "rollback.breaker.above: 50 % → 60 %: looser: opens later",
         ],

@@ -13,7 +13,7 @@ use crate::rollout::plan::OnThrottle;
 use crate::rollout::plan::Relative;
 use crate::rollout::plan::Rules;
 
-/// `relative` and `rejected`: `{ odds: 1000, action: hold }`.
+/// `relative` and `rejected`: `{ odds: 1000, action: caution }`.
 pub(super) fn relative(mut keys: Section<'_>) -> Relative {
     let Relative { odds, action } = defaults::RELATIVE;
     let actions = values::named(&Action::ALL, Action::name);

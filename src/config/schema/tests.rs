@@ -53,7 +53,7 @@ rollback:
   latency: { above: 5s, for: 5m, percentile: p95, measure: total }
   severe: { above: 10%, over: 5m }
   outage: { above: 50 %, over: 30s }
-  relative: { odds: 1000, action: hold }
+  relative: { odds: 1000, action: caution }
   rejected: { odds: 1000, action: rollback }
   abandoned: { times: 3 }
   breaker: off

@@ -164,16 +164,14 @@ impl Teller<'_> {
         };
         let (in_force, outage) = match &glance.status {
             Ok(status) => {
-                let outage = status.rule("outage").map_or(String::new(), |rule| {
-                    let percent = |value: Option<f64>| {
-                        value.map_or_else(|| "–".to_owned(), |v| format!("{v:.0}"))
-                    };
-                    format!(
-                        " │ outage {} of {} %",
-                        percent(rule.value),
-                        percent(rule.limit)
-                    )
+                // Before there are calls enough to judge there is nothing to say.
+                let outage = status.rule("outage").and_then(|rule| {
+                    let (value, limit) = (rule.value?, rule.limit?);
+                    Some(format!(
+                        " │ {value:.0} % of its calls failed, the limit is {limit:.0} %"
+                    ))
                 });
+                let outage = outage.unwrap_or_default();
                 (format!("{} %", status.percent), outage)
             }
             Err(_) => ("?".to_owned(), String::new()),

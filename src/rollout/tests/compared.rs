@@ -43,11 +43,15 @@ fn worse(rig: &mut Rig, n: u64, verdict: Verdict) {
 
 #[test]
 fn a_difference_is_held_once_and_moves_nothing() {
-    let mut rig = Rig::new(relative(Action::Hold));
+    let mut rig = Rig::new(relative(Action::Caution));
     worse(&mut rig, 18, FAILED);
     assert_eq!(rig.story(), [], "nine failures are no evidence");
     worse(&mut rig, 40, FAILED);
-    assert_eq!(rig.story(), [(100, "held")], "the tenth, and only once");
+    assert_eq!(
+        rig.story(),
+        [(100, "cautioned")],
+        "the tenth, and only once"
+    );
     let sentence = rig.log[0].1.sentence();
     for part in [
         "relative: Bedrock got 5 % of the calls",
@@ -70,7 +74,7 @@ fn a_difference_is_held_once_and_moves_nothing() {
 
 #[test]
 fn what_was_taken_note_of_is_looked_for_anew() {
-    let mut rig = Rig::new(relative(Action::Hold));
+    let mut rig = Rig::new(relative(Action::Caution));
     worse(&mut rig, 20, FAILED);
     rig.resume();
     assert_eq!(rig.rule(RuleName::Relative).odds, Some(1));
@@ -115,12 +119,12 @@ fn truncated_answers_refusals_and_slow_calls_have_tests_of_their_own() {
         ),
         (Verdict::Rejected, vec![RuleName::Rejected]),
     ] {
-        let mut rig = Rig::new(relative(Action::Hold));
+        let mut rig = Rig::new(relative(Action::Caution));
         worse(&mut rig, 30, verdict);
         let found: Vec<_> = rig.cautions().into_iter().map(|(rule, _)| rule).collect();
         assert_eq!(found, rules, "{verdict:?}");
     }
-    let mut rules = relative(Action::Hold);
+    let mut rules = relative(Action::Caution);
     rules.latency = latency(1_000, 10 * MINUTE).latency;
     let mut rig = Rig::new(rules);
     for _ in 0..40 {

@@ -540,7 +540,7 @@ fn the_generated_histories_reach_everything() {
         "resumed",
         "clock_started",
         "clock_reset",
-        "held",
+        "cautioned",
         "rule_unreachable",
         "local_breaker_open",
         "record_read",

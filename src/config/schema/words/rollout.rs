@@ -153,7 +153,7 @@ pub(super) const WORDS: &[Words] = &[
     ),
     (
         "rollback.relative.action",
-        "What follows: `hold` stops an automatic advance until a person takes note (`crossfade resume`), `rollback` takes everything back.",
+        "What follows: `caution` stops an automatic advance until a person takes note (`crossfade resume`), `rollback` takes everything back.",
         &[],
     ),
     (
@@ -168,7 +168,7 @@ pub(super) const WORDS: &[Words] = &[
     ),
     (
         "rollback.rejected.action",
-        "What follows: `hold` stops an automatic advance until a person takes note (`crossfade resume`), `rollback` takes everything back.",
+        "What follows: `caution` stops an automatic advance until a person takes note (`crossfade resume`), `rollback` takes everything back.",
         &[],
     ),
     (
