@@ -10,12 +10,14 @@ use crate::clock::{io_now, unix_ms};
 use crate::controller::Handle;
 use crate::drain::Watch;
 use crate::telemetry::metrics::Metrics;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pulse::Pulse;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,8 +85,8 @@ pub async fn serve(listener: TcpListener, handle: Handle, metrics: Arc<Metrics>,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 // With no place free it is closed at once: a flood costs nothing else.
-                Ok((stream, _)) if connections.len() < CONNECTIONS => {
-                    connections.spawn(connection(stream, Arc::clone(&desk)));
+                Ok((stream, from)) if connections.len() < CONNECTIONS => {
+                    connections.spawn(connection(stream, from.ip(), Arc::clone(&desk)));
                 }
                 Ok(_) => {}
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -108,8 +110,9 @@ struct Desk {
     watchers: Arc<Semaphore>,
 }
 
-async fn connection(stream: TcpStream, desk: Arc<Desk>) {
-    let answer = service_fn(move |request| {
+async fn connection(stream: TcpStream, from: IpAddr, desk: Arc<Desk>) {
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(route::Peer(from));
         let desk = Arc::clone(&desk);
         async move { Ok::<_, Infallible>(route::answer(request, &desk).await) }
     });

@@ -3,6 +3,7 @@
 //! [`App`] is a running sidecar, for the binary and for tests alike. [`run`] is what the command
 //! does: a runtime, a log, signals, and exit codes.
 
+use crate::cli::who::who;
 use crate::clock::{self, RuleClock};
 use crate::config::problems::Problems;
 use crate::config::secret::Secret;
@@ -159,6 +160,7 @@ impl App {
         let state = config.state.clone();
         let (journal, journal_task) = journal::start(
             state.clone(),
+            who(&ask),
             Arc::clone(&metrics),
             Arc::clone(&board),
             posts,

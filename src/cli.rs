@@ -37,6 +37,7 @@ mod history;
 mod iam;
 mod live;
 mod simulate;
+pub(crate) mod who;
 
 #[cfg(test)]
 mod tests;

@@ -50,8 +50,8 @@ mod tests;
 /// The most characters of a reason; it is stored, logged and shown.
 pub const REASON_CHARS: usize = 500;
 
-/// The most characters of an actor's name.
-pub const ACTOR_CHARS: usize = 100;
+/// The most characters of an actor's name, with the address that the command came from.
+pub const ACTOR_CHARS: usize = 160;
 
 /// Bookings of one Bedrock call: dispatched, first token, ended. Room for all three is reserved
 /// before it is dispatched.

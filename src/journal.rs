@@ -80,10 +80,11 @@ pub enum Post {
     New(Arc<Line>),
 }
 
-/// Starts the task. `state` is the state file; lines go to `posts`. Must be called inside a
+/// Starts the task. `state` is the state file, `by` who runs this process; lines go to `posts`. Must be called inside a
 /// runtime.
 pub fn start(
     state: PathBuf,
+    by: String,
     metrics: Arc<Metrics>,
     board: Arc<Board>,
     posts: mpsc::Sender<Post>,
@@ -97,6 +98,7 @@ pub fn start(
     };
     let keeper = Keeper {
         state,
+        by,
         journal: None,
         standing: None,
         drafts: VecDeque::new(),
@@ -141,6 +143,7 @@ impl Handle {
 /// The task.
 struct Keeper {
     state: PathBuf,
+    by: String,
     /// Open once the state file is known to be there.
     journal: Option<Arc<Mutex<Journal>>>,
     /// What the state file held then, until it was compared.
@@ -200,13 +203,16 @@ impl Keeper {
         let mut fresh = Vec::new();
         {
             let mut journal = lock(journal);
-            for draft in self.drafts.drain(..) {
-                fresh.push(Arc::new(journal.number(*draft)));
+            for mut draft in self.drafts.drain(..) {
+                if let Some((record, _)) = &self.standing {
+                    draft.resumes(record, &self.by);
+                }
+                fresh.extend(journal.number(*draft).map(Arc::new));
             }
             if let Some((record, hash)) = self.standing.take()
                 && let Some(missing) = journal.missing(&record, &hash)
             {
-                fresh.push(Arc::new(journal.number(missing)));
+                fresh.extend(journal.number(missing).map(Arc::new));
             }
         }
         self.unwritten.extend(fresh.iter().cloned());
@@ -252,7 +258,7 @@ impl Keeper {
     /// Writes what waits, all of it with one fsync.
     async fn write(&mut self) {
         if self.unwritten.is_empty() {
-            return;
+            return self.works();
         }
         let Some(journal) = self.journal.clone() else {
             return;
@@ -265,15 +271,18 @@ impl Keeper {
         };
         self.unwritten.drain(..appended.min(self.unwritten.len()));
         match result {
-            Ok(()) => {
-                self.metrics.journal_healthy(true);
-                if self.board.side().journal_problem.is_some() {
-                    Notice::JournalHealed.emit();
-                }
-                self.board.journal(None);
-            }
+            Ok(()) => self.works(),
             Err(why) => self.failed(why),
         }
+    }
+
+    /// It is open, and nothing waits to be written.
+    fn works(&self) {
+        self.metrics.journal_healthy(true);
+        if self.board.side().journal_problem.is_some() {
+            Notice::JournalHealed.emit();
+        }
+        self.board.journal(None);
     }
 
     fn failed(&self, why: String) {

@@ -88,6 +88,7 @@ impl World {
             .args(["--admin", &self.app().admin().to_string()])
             .env_clear()
             .env("USER", "ops")
+            .env("HOSTNAME", "desk")
             .output()
             .await
             .expect("the binary runs")
@@ -176,11 +177,11 @@ async fn people_pause_resume_and_advance() {
     assert!(paused.status.success());
     assert_eq!(
         text(&paused.stdout),
-        "Paused at 40 % by ops: let me look; the rules watch on\n"
+        "Paused at 40 % by ops@desk: let me look; the rules watch on\n"
     );
     assert_eq!(world.stands().await.1, "paused");
     let status = world.cli(&["status"]).await;
-    assert!(text(&status.stdout).contains("PAUSED by ops: let me look"));
+    assert!(text(&status.stdout).contains("PAUSED by ops@desk: let me look"));
     let pushed = world.cli(&["advance", "--force", "--reason", "now"]).await;
     assert!(text(&pushed.stderr).contains("crossfade resume"));
     // Over the API.

@@ -20,6 +20,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,6 +157,7 @@ async fn command(request: Request<Incoming>, desk: &Desk, verb: Verb) -> Answer 
     if let Err(denied) = guard::may_change(request.headers(), desk.address, token) {
         return refuse(denied);
     }
+    let from = request.extensions().get().copied();
     let body = Limited::new(request.into_body(), BODY_BYTES).collect();
     let Ok(Ok(body)) = tokio::time::timeout(BODY, body).await else {
         let message = "The body did not arrive, or is larger than 64 KiB.";
@@ -180,15 +182,28 @@ async fn command(request: Request<Incoming>, desk: &Desk, verb: Verb) -> Answer 
             return error(StatusCode::BAD_REQUEST, "body", &message);
         }
     };
-    let actor = actor.filter(|actor| !actor.trim().is_empty());
     let command = Command {
         verb,
         reason,
-        actor: actor.unwrap_or_else(|| ACTOR.to_owned()),
+        actor: named(actor, from),
     };
     match desk.handle.command(command).await {
         Ok(applied) => json(StatusCode::OK, &applied),
         Err(refusal) => error(status_of(&refusal), refusal.code(), &refusal.to_string()),
+    }
+}
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// Who gave a command: the name that was sent, and the address unless it is this machine's.
+fn named(actor: Option<String>, from: Option<Peer>) -> String {
+    let actor = actor.filter(|actor| !actor.trim().is_empty());
+    let actor = actor.unwrap_or_else(|| ACTOR.to_owned());
+    match from.map(|Peer(from)| from.to_canonical()) {
+        Some(from) if !from.is_loopback() => format!("{actor} from {from}"),
+        Some(_) | None => actor,
     }
 }
 
@@ -303,3 +318,21 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_from_another_machine_is_named_with_it() {
+        let of = |actor: Option<&str>, from: Option<&str>| {
+            let from = from.map(|from| Peer(from.parse().expect("an address")));
+            named(actor.map(str::to_owned), from)
+        };
+        assert_eq!(of(Some("alice@pod-1"), Some("127.0.0.1")), "alice@pod-1");
+        assert_eq!(of(Some("alice"), Some("::ffff:127.0.0.1")), "alice");
+        assert_eq!(of(Some("alice"), Some("10.1.2.3")), "alice from 10.1.2.3");
+        assert_eq!(of(Some(" "), Some("2001:db8::1")), "api from 2001:db8::1");
+        assert_eq!(of(None, None), "api");
+    }
+}

@@ -79,7 +79,13 @@ impl Bench {
         // Nobody is told what is in it.
         let (posts, _) = mpsc::channel(1);
         let state = start.config.state.clone();
-        let (journal, _) = journal::start(state, Arc::clone(&metrics), Arc::default(), posts);
+        let (journal, _) = journal::start(
+            state,
+            "t".to_owned(),
+            Arc::clone(&metrics),
+            Arc::default(),
+            posts,
+        );
         let Controller { handle, .. } = controller::start(controller::Setup {
             start,
             require_state: false,

@@ -1,6 +1,7 @@
 //! What is asked of a running sidecar: `status`, and the commands.
 
 use super::client::{Answer, Sidecar};
+use super::who::who;
 use super::{Act, Ask, End, variable};
 use crate::config::defaults;
 use crate::config::secret::Secret;
@@ -50,8 +51,7 @@ pub(super) async fn act(verb: Verb, act: &Act) -> End {
         Verb::Resume => ("/api/resume", false),
         Verb::Advance { force } => ("/api/advance", force),
     };
-    let actor = variable("USER").filter(|user| !user.is_empty());
-    let mut body = json!({ "reason": act.reason, "actor": actor.as_deref().unwrap_or("cli") });
+    let mut body = json!({ "reason": act.reason, "actor": who(&variable) });
     if force {
         body["force"] = json!(true);
     }

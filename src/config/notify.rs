@@ -113,7 +113,11 @@ kinds! {
     StateHealed = "state_healed",
     /// The configuration file is refused; the last accepted one stays.
     ConfigRefused = "config_refused",
-    /// A configuration is in force.
+    /// The process started; at most six an hour have a line, as of those that stopped.
+    Started = "started",
+    /// The process was asked to stop.
+    Stopping = "stopping",
+    /// An edit of the configuration is in force.
     ConfigChanged = "config_changed",
     /// A person's command was not followed.
     CommandRefused = "command_refused",
@@ -126,6 +130,11 @@ kinds! {
 }
 
 impl Kind {
+    /// Whether it is of the process and not of the rollout.
+    pub const fn is_life(self) -> bool {
+        matches!(self, Self::Started | Self::Stopping)
+    }
+
     /// Whether a destination is told that does not say what it wants: what a person must know.
     pub const fn by_default(self) -> bool {
         match self {
@@ -150,7 +159,9 @@ impl Kind {
             | Self::StateFailing
             | Self::StateHealed
             | Self::ConfigRefused => true,
-            Self::ConfigChanged
+            Self::Started
+            | Self::Stopping
+            | Self::ConfigChanged
             | Self::CommandRefused
             | Self::ClockStarted
             | Self::ClockReset

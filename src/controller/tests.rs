@@ -58,7 +58,13 @@ impl Bench {
         let state = start.config.state.clone();
         // Nobody is told what is in it.
         let (posts, _) = mpsc::channel(1);
-        let (journal, _) = journal::start(state, Arc::clone(&metrics), Arc::default(), posts);
+        let (journal, _) = journal::start(
+            state,
+            "t".to_owned(),
+            Arc::clone(&metrics),
+            Arc::default(),
+            posts,
+        );
         let controller = super::start(Setup {
             start,
             require_state: false,

@@ -8,6 +8,7 @@
 
 use super::line::{Draft, Line, Stands};
 use crate::clock::unix_ms;
+use crate::config::notify::Kind;
 use crate::rollout::Record;
 use crate::state::{StateError, StateStore, disk};
 use std::fs::{self, File};
@@ -21,6 +22,11 @@ pub const ROTATE_BYTES: u64 = 1024 * 1024;
 
 /// How many older files are kept.
 pub const OLD_FILES: usize = 4;
+
+/// So many starts, and as many stops, have a line within an hour: some 60 kB a day at most.
+const LIVES_AN_HOUR: usize = 6;
+
+const HOUR_MS: u64 = 3_600_000;
 
 /// The most that is read of one file: a line may be written before its file is rotated.
 const READ_BYTES_MAX: u64 = 2 * ROTATE_BYTES;
@@ -36,6 +42,8 @@ pub(super) struct Journal {
     length: u64,
     /// What its last line says of the latch.
     stands: Option<Stands>,
+    /// The last starts and stops, in ms since 1970.
+    lives: Vec<(Kind, u64)>,
     /// [`ROTATE_BYTES`], but for tests.
     pub(super) rotate_bytes: u64,
 }
@@ -114,6 +122,7 @@ impl Journal {
             next_seq: last.map_or(1, |line| line.seq.saturating_add(1)),
             length: current.len() as u64,
             stands: last.and_then(|line| line.stands),
+            lives: history.lines.iter().filter_map(life).collect(),
             rotate_bytes: ROTATE_BYTES,
             path,
         };
@@ -129,12 +138,25 @@ impl Journal {
         Arc::clone(&self.name)
     }
 
-    /// Gives a line its place.
-    pub(super) fn number(&mut self, draft: Draft) -> Line {
+    /// Gives a line its place; none for a start or a stop too many: a process that is started again
+    /// and again must not push everything else out of the files.
+    pub(super) fn number(&mut self, mut draft: Draft) -> Option<Line> {
+        if let Some((kind, at_ms)) = draft.life() {
+            let hour_ago = at_ms.saturating_sub(HOUR_MS);
+            self.lives.retain(|&(_, at_ms)| at_ms > hour_ago);
+            let before = self.lives.iter().filter(|(it, _)| *it == kind).count();
+            if before >= LIVES_AN_HOUR {
+                return None;
+            }
+            if before + 1 == LIVES_AN_HOUR {
+                draft.ends_the_row();
+            }
+            self.lives.push((kind, at_ms));
+        }
         let line = draft.numbered(&self.name, self.next_seq, self.stands);
         self.next_seq = self.next_seq.saturating_add(1);
         self.stands = line.stands;
-        line
+        Some(line)
     }
 
     /// What must be added so that the journal says what the state file does; none: it does.
@@ -229,6 +251,12 @@ impl Journal {
         self.length = 0;
         disk::sync_directory(disk::directory(&self.path))
     }
+}
+
+/// The start or the stop that a line tells of.
+fn life(line: &Line) -> Option<(Kind, u64)> {
+    let kind = line.kind().filter(|kind| kind.is_life())?;
+    Some((kind, line.at_unix_ms))
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>, StateError> {

@@ -115,10 +115,17 @@ impl Draft {
             }
             // It has a line from when it happened.
             Control::StillRolledBack { .. } => return None,
-            // A stop is no affair of the rollout: the next start goes on where this one was.
             Control::Hold {
                 hold: Hold::Draining,
-                ..
+                on: true,
+            } => new(
+                Kind::Stopping,
+                "crossfade was asked to stop; the next start goes on from here",
+            ),
+            // It ends with the process.
+            Control::Hold {
+                hold: Hold::Draining,
+                on: false,
             } => return None,
             Control::Hold { hold, on: true } => new(Kind::Held, hold.sentence()).to(Percent::ZERO),
             Control::Hold { hold, on: false } => new(
@@ -126,6 +133,7 @@ impl Draft {
                 &format!("{} no longer holds the share at 0 %", hold.name()),
             )
             .to(context.percent),
+            Control::ConfigAccepted { generation: 1, .. } => new(Kind::Started, STARTED),
             Control::ConfigAccepted { generation, .. } => new(
                 Kind::ConfigChanged,
                 &format!("Configuration {generation} is in force"),
@@ -272,6 +280,33 @@ impl Draft {
         }
     }
 
+    /// The state file was read by `by`'s process and holds `record`: a start says what it resumes.
+    pub(super) fn resumes(&mut self, record: &Record, by: &str) {
+        if self.kind != Kind::Started {
+            return;
+        }
+        let attempt = record.attempt.0;
+        let state = match record.rollback() {
+            Some(_) => "is rolled back",
+            None => "is armed",
+        };
+        self.line.attempt = attempt;
+        self.line.sentence = format!("{STARTED}; attempt {attempt} {state}");
+        self.line.actor = Some(by.to_owned());
+    }
+
+    /// The start or the stop that this is, and when.
+    pub(super) fn life(&self) -> Option<(Kind, u64)> {
+        self.kind
+            .is_life()
+            .then_some((self.kind, self.line.at_unix_ms))
+    }
+
+    /// It is the last of its kind for a while.
+    pub(super) fn ends_the_row(&mut self) {
+        self.line.sentence += "; more within the hour are not noted";
+    }
+
     /// The end of the journal was unfinished.
     pub(super) fn mended(context: Context<'_>, now_ms: u64) -> Self {
         let sentence =
@@ -315,6 +350,8 @@ impl Draft {
             | Kind::StateFailing
             | Kind::StateHealed
             | Kind::ConfigRefused
+            | Kind::Started
+            | Kind::Stopping
             | Kind::ConfigChanged
             | Kind::CommandRefused
             | Kind::ClockStarted
@@ -370,6 +407,8 @@ impl Draft {
         self
     }
 }
+
+const STARTED: &str = concat!("crossfade ", env!("CARGO_PKG_VERSION"), " started");
 
 /// A refused configuration can have a hundred mistakes; a line stays readable.
 const SENTENCE_CHARS: usize = 2_000;

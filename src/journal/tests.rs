@@ -74,6 +74,7 @@ impl Desk {
         let (posts, mut posted) = mpsc::channel(64);
         let (handle, task) = start(
             self.state(),
+            "alice@pod-1".to_owned(),
             Arc::clone(&self.metrics),
             Arc::clone(&self.board),
             posts,
@@ -187,6 +188,73 @@ async fn a_rollback_has_one_line_and_one_id_wherever_the_process_ended() {
 }
 
 #[tokio::test]
+async fn a_start_is_told_with_who_runs_it_and_what_it_resumes() {
+    let desk = Desk::new();
+    let accepted = |generation| Control::ConfigAccepted {
+        generation,
+        hash: "0123",
+        restart_needed: &[],
+        warnings: &[],
+    };
+    let stopping = Control::Hold {
+        hold: crate::snapshot::Hold::Draining,
+        on: true,
+    };
+    let life = async |record: Record| {
+        desk.life(|journal| {
+            journal.note(&accepted(1), CONTEXT);
+            journal.standing(&record, "0123");
+            journal.note(&accepted(2), CONTEXT);
+            journal.note(&stopping, CONTEXT);
+        })
+        .await
+    };
+    let told = life(Record::first(Attempt(3))).await;
+    let events: Vec<_> = told.iter().map(|line| line.event.as_str()).collect();
+    assert_eq!(
+        events,
+        ["started", "config_changed", "stopping", "attempt_started"]
+    );
+    let start = &told[0];
+    assert_eq!((start.attempt, start.config.as_str()), (3, "0123"));
+    assert_eq!(start.actor.as_deref(), Some("alice@pod-1"));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        start.sentence,
+        format!("crossfade {version} started; attempt 3 is armed")
+    );
+    let told = life(rolled_back(3, 9)).await;
+    assert!(told[0].sentence.ends_with("; attempt 3 is rolled back"));
+    // A process that is started again and again pushes nothing else out of the journal.
+    for _ in 0..20 {
+        life(rolled_back(3, 9)).await;
+    }
+    // One that has no line to write works all the same.
+    let again = Desk {
+        dir: desk.dir,
+        metrics: Arc::new(Metrics::new()),
+        board: Arc::default(),
+    };
+    again
+        .life(|journal| {
+            journal.note(&accepted(1), CONTEXT);
+            journal.standing(&rolled_back(3, 9), "0123");
+        })
+        .await;
+    let metrics = again.metrics.render().expect("rendered");
+    assert!(metrics.contains("\ncrossfade_journal_healthy 1\n"));
+    let lines = again.read().lines;
+    let of = |kind| lines.iter().filter(|line| line.event == kind).count();
+    assert_eq!((of("started"), of("stopping")), (6, 6));
+    let last = lines.iter().rfind(|line| line.event == "started");
+    let last = &last.expect("a line").sentence;
+    assert!(
+        last.ends_with("more within the hour are not noted"),
+        "{last}"
+    );
+}
+
+#[tokio::test]
 async fn nothing_is_written_before_the_state_file_is() {
     let desk = Desk::new();
     let tripped = Transition::Tripped(rollback(1_000));
@@ -233,7 +301,7 @@ async fn a_failing_disk_delays_the_lines_and_nothing_else() {
     fs::create_dir(desk.journal()).expect("made");
     let (posts, mut posted) = mpsc::channel(64);
     let (metrics, board) = (Arc::clone(&desk.metrics), Arc::clone(&desk.board));
-    let (handle, task) = start(desk.state(), metrics, board, posts);
+    let (handle, task) = start(desk.state(), "t".to_owned(), metrics, board, posts);
     handle.standing(&rolled_back(1, 7), "");
     // Time runs as soon as nothing else does: each try fails within it.
     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -277,7 +345,9 @@ fn old_files_are_kept_up_to_a_bound_and_read_in_order() {
         };
         let draft = || Draft::of(&refused, CONTEXT, 1).expect("a line");
         let drafts = missing.into_iter().chain((0..10).map(|_| draft()));
-        let lines: Vec<_> = drafts.map(|it| Arc::new(journal.number(it))).collect();
+        let lines: Vec<_> = drafts
+            .filter_map(|it| journal.number(it).map(Arc::new))
+            .collect();
         let (appended, result) = journal.append(&lines);
         result.expect("appended");
         assert_eq!(appended, lines.len());
