@@ -34,6 +34,10 @@ fn a_copy_is_compared_with_what_runs() {
 
     let sidecar = Sidecar::start(dir.path());
     let admin = sidecar.admin.to_string();
+    // It is written behind the state file, whose hold has ended.
+    while !dir.path().join("crossfade.state.config.yaml").exists() {
+        std::thread::yield_now();
+    }
     let (code, text, _) = diff(dir.path(), &["--admin", &admin]);
     assert_eq!(code, Some(0));
     assert!(
