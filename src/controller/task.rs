@@ -160,7 +160,9 @@ impl Task {
     /// Takes in the bookings that wait; tells whether anything changed.
     fn sweep(&mut self) -> bool {
         let mut changed = false;
-        for _ in 0..self.bookings.len() {
+        let waiting = self.bookings.len();
+        self.metrics.bookings_waiting(waiting);
+        for _ in 0..waiting {
             let Ok(booking) = self.bookings.try_recv() else {
                 break;
             };

@@ -486,6 +486,36 @@ async fn a_state_file_that_somebody_spoils_is_written_again_at_once() {
 }
 
 #[tokio::test]
+async fn limits_and_the_file_in_force_can_be_read_off_the_metrics() {
+    let dir = temp();
+    let edited = "limits: { in_flight: 7, connections: 9 }\nrollback: { latency: { above: 1500ms, measure: total } }\n";
+    let bench = Bench::settled(dir.path(), &yaml(5, "")).await;
+    for line in [
+        "crossfade_in_flight_max 1000",
+        "crossfade_connections_max 10000",
+        "crossfade_buffered_bytes_max 268435456",
+        "crossfade_slow_after_seconds{measure=\"first_token\"} 5",
+        "crossfade_slow_after_seconds{measure=\"total\"} NaN",
+    ] {
+        assert!(bench.metric(line), "{line}");
+    }
+    bench.edit(&format!("{}{edited}", yaml(5, ""))).await;
+    let hash = bench.now().files.hash.clone();
+    let digits = hash.strip_prefix("sha256:").expect("its name");
+    let number = u64::from_str_radix(digits, 16).expect("digits");
+    for line in [
+        format!("crossfade_config_hash {number}"),
+        "crossfade_in_flight_max 7".to_owned(),
+        // It takes a restart.
+        "crossfade_connections_max 10000".to_owned(),
+        "crossfade_slow_after_seconds{measure=\"first_token\"} NaN".to_owned(),
+        "crossfade_slow_after_seconds{measure=\"total\"} 1.5".to_owned(),
+    ] {
+        assert!(bench.metric(&line), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn an_edit_moves_the_ceiling_and_a_refused_one_moves_nothing() {
     let dir = temp();
     let bench = Bench::settled(dir.path(), &yaml(5, "")).await;

@@ -51,6 +51,7 @@ pub struct Metrics {
     sticky_fallbacks: IntCounter,
     connections: IntGauge,
     buffered_bytes: IntGauge,
+    bookings_waiting: IntGauge,
     bookings_dropped: IntCounter,
     credentials_healthy: IntGauge,
     log_dropped: IntCounter,
@@ -73,6 +74,7 @@ impl Metrics {
     pub fn new() -> Self {
         let new = Maker(Registry::new());
         new.process();
+        new.build(env!("CARGO_PKG_VERSION"));
         let arms = || Arm::ALL.into_iter().map(|arm| (arm, [arm.name()]));
         let eligibilities = Eligibility::all().map(|each| (each, [each.name()]));
         let verdicts = Arm::ALL.into_iter().flat_map(|arm| {
@@ -109,6 +111,7 @@ impl Metrics {
             sticky_fallbacks: new.counter(&catalogue::STICKY_FALLBACKS),
             connections: new.gauge(&catalogue::CONNECTIONS),
             buffered_bytes: new.gauge(&catalogue::BUFFERED_BYTES),
+            bookings_waiting: new.gauge(&catalogue::BOOKINGS_WAITING),
             bookings_dropped: new.counter(&catalogue::BOOKINGS_DROPPED),
             credentials_healthy: new.gauge(&catalogue::CREDENTIALS_HEALTHY),
             log_dropped: new.counter(&catalogue::LOG_DROPPED),
@@ -246,6 +249,12 @@ impl Metrics {
     /// Counts a booking of the original arm that found the queue full.
     pub fn booking_dropped(&self) {
         self.bookings_dropped.inc();
+    }
+
+    /// Shows how many bookings wait.
+    pub fn bookings_waiting(&self, bookings: usize) {
+        self.bookings_waiting
+            .set(i64::try_from(bookings).unwrap_or(i64::MAX));
     }
 
     /// Says whether AWS credentials are at hand.

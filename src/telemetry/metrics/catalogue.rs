@@ -88,7 +88,7 @@ pub(super) const IN_FLIGHT: Spec<1> = Spec {
 pub(super) const TOKENS: Spec<1> = Spec {
     name: "crossfade_tokens_total",
     labels: ["kind"],
-    help: "Tokens that Bedrock reported.",
+    help: "Tokens that Bedrock reported; the original's answers are passed on unread.",
 };
 
 pub(super) const CAPPED_ANSWERS: Spec<0> = Spec {
@@ -130,10 +130,40 @@ pub(super) const CONNECTIONS: Spec<0> = Spec {
     help: "Open connections of callers.",
 };
 
+pub(super) const CONNECTIONS_MAX: Spec<0> = Spec {
+    name: "crossfade_connections_max",
+    labels: [],
+    help: "The most connections of callers, limits.connections at the start; more wait.",
+};
+
+pub(super) const IN_FLIGHT_MAX: Spec<0> = Spec {
+    name: "crossfade_in_flight_max",
+    labels: [],
+    help: "The most calls in flight on Bedrock, limits.in_flight; more stay, for busy.",
+};
+
+pub(super) const BUFFERED_BYTES_MAX: Spec<0> = Spec {
+    name: "crossfade_buffered_bytes_max",
+    labels: [],
+    help: "The most bytes of bodies held in memory, limits.buffered; more stay, for busy.",
+};
+
 pub(super) const BUFFERED_BYTES: Spec<0> = Spec {
     name: "crossfade_buffered_bytes",
     labels: [],
     help: "Bytes of bodies held in memory.",
+};
+
+pub(super) const BOOKINGS_WAITING: Spec<0> = Spec {
+    name: "crossfade_bookings_waiting",
+    labels: [],
+    help: "Bookings of calls that waited when they were last taken in, a few times a second.",
+};
+
+pub(super) const BUILD_INFO: Spec<1> = Spec {
+    name: "crossfade_build_info",
+    labels: ["version"],
+    help: "1, with the version of crossfade.",
 };
 
 pub(super) const BOOKINGS_DROPPED: Spec<0> = Spec {
@@ -227,6 +257,13 @@ pub(super) const RULE_THRESHOLD: Spec<1> = Spec {
     help: "The ratio above which a rule is breached; NaN: it is switched off.",
 };
 
+pub(super) const SLOW_AFTER_SECONDS: Spec<1> = Spec {
+    name: "crossfade_slow_after_seconds",
+    labels: ["measure"],
+    help: "Beyond what a call is slow for the rule latency, by what it times; NaN: it does not \
+           time that, or is switched off.",
+};
+
 pub(super) const RULE_STATE: Spec<2> = Spec {
     name: "crossfade_rule_state",
     labels: ["rule", "state"],
@@ -269,6 +306,13 @@ pub(super) const CONFIG_GENERATION: Spec<0> = Spec {
     name: "crossfade_config_generation",
     labels: [],
     help: "How many configurations were accepted since the start, the first one included.",
+};
+
+pub(super) const CONFIG_HASH: Spec<0> = Spec {
+    name: "crossfade_config_hash",
+    labels: [],
+    help: "The first 48 bits of the SHA-256 of the configuration in force, as a number: equal where \
+           the same file is in force.",
 };
 
 pub(super) const CONFIG_PROBLEMS: Spec<0> = Spec {
@@ -347,8 +391,10 @@ pub(super) const SPAN_EXPORTS_FAILED: Spec<0> = Spec {
 };
 
 /// Upper bounds in seconds, from a fast first token to the longest answer that is bounded by the
-/// usual timeouts. 5 is a bound because the latency rule's default is; so its share of slow calls
-/// can be read off exactly.
-pub(super) const SECONDS: [f64; 14] = [
-    0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 120.0,
+/// usual timeouts. Each is at most half as much again as the one before, so that a percentile that is
+/// read off between two of them is not far from the true one. 5 is a bound because the latency rule's
+/// default is; so its share of slow calls can be read off exactly.
+pub(super) const SECONDS: [f64; 24] = [
+    0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0,
+    15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0,
 ];

@@ -1,6 +1,6 @@
 //! The plumbing of [`Metrics`](super::Metrics): series resolved in advance, and guards.
 
-use super::catalogue::{SECONDS, Spec};
+use super::catalogue::{BUILD_INFO, SECONDS, Spec};
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
@@ -97,6 +97,12 @@ impl Maker {
         By(series
             .map(|(label, values)| (label, family.with_label_values(&values)))
             .collect())
+    }
+
+    /// Which crossfade it is.
+    pub(super) fn build(&self, version: &'static str) {
+        let info = self.gauges(&BUILD_INFO, [((), [version])].into_iter());
+        info.with((), |gauge| gauge.set(1));
     }
 
     /// The process's own, under the names that every Prometheus client gives them: CPU, memory,

@@ -1,8 +1,10 @@
-//! The gauges of the rollout: one look at a snapshot sets them all.
+//! The gauges of the rollout and of the limits in force: one look at a snapshot sets them all.
 
 use super::catalogue;
 use super::family::{By, Maker};
 use super::labels::{RULE_STATES, STATES, rule_state_name, state_name};
+use crate::config::Config;
+use crate::rollout::plan::Measure;
 use crate::rollout::{BreakerState, RolloutState, RuleName, RuleState};
 use crate::snapshot::{Hold, Snapshot};
 use crate::split::Percent;
@@ -23,6 +25,7 @@ pub(super) struct RolloutGauges {
     clock_limit: By<RuleName, Gauge>,
     value: By<RuleName, Gauge>,
     threshold: By<RuleName, Gauge>,
+    slow_after: By<Measure, Gauge>,
     rule_state: By<(RuleName, RuleState), IntGauge>,
     evalue: By<RuleName, Gauge>,
     caution: By<RuleName, IntGauge>,
@@ -30,8 +33,12 @@ pub(super) struct RolloutGauges {
     detectable: Gauge,
     share_actual: Gauge,
     config_generation: IntGauge,
+    config_hash: IntGauge,
     config_problems: IntGauge,
     state_file_healthy: IntGauge,
+    connections_max: IntGauge,
+    in_flight_max: IntGauge,
+    buffered_bytes_max: IntGauge,
 }
 
 impl RolloutGauges {
@@ -55,6 +62,10 @@ impl RolloutGauges {
             clock_limit: new.float_gauges(&catalogue::RULE_FOR_SECONDS, rules()),
             value: new.float_gauges(&catalogue::RULE_VALUE, rules()),
             threshold: new.float_gauges(&catalogue::RULE_THRESHOLD, rules()),
+            slow_after: new.float_gauges(
+                &catalogue::SLOW_AFTER_SECONDS,
+                MEASURES.into_iter().map(|each| (each, [each.name()])),
+            ),
             rule_state: new.gauges(
                 &catalogue::RULE_STATE,
                 RuleName::ALL.into_iter().flat_map(|rule| {
@@ -74,8 +85,12 @@ impl RolloutGauges {
             detectable: new.float_gauge(&catalogue::DETECTABLE_RATIO),
             share_actual: new.float_gauge(&catalogue::SHARE_ACTUAL_RATIO),
             config_generation: new.gauge(&catalogue::CONFIG_GENERATION),
+            config_hash: new.gauge(&catalogue::CONFIG_HASH),
             config_problems: new.gauge(&catalogue::CONFIG_PROBLEMS),
             state_file_healthy: new.gauge(&catalogue::STATE_FILE_HEALTHY),
+            connections_max: new.gauge(&catalogue::CONNECTIONS_MAX),
+            in_flight_max: new.gauge(&catalogue::IN_FLIGHT_MAX),
+            buffered_bytes_max: new.gauge(&catalogue::BUFFERED_BYTES_MAX),
         }
     }
 
@@ -121,12 +136,35 @@ impl RolloutGauges {
         self.share_actual
             .set(files.share.ratio().unwrap_or(f64::NAN));
         self.config_generation.set(as_gauge(files.generation));
+        self.config_hash.set(as_number(&files.hash));
         self.config_problems
             .set(as_gauge(files.problems.len() as u64));
         self.state_file_healthy
             .set(i64::from(files.state_problem.is_none()));
+        self.limits(&snapshot.config);
+    }
+
+    fn limits(&self, config: &Config) {
+        let latency = config.rules.latency.as_ref();
+        for measure in MEASURES {
+            let after = latency.filter(|rule| rule.measure == measure);
+            let after_s = after.map(|rule| Duration::from_millis(rule.above_ms).as_secs_f64());
+            self.slow_after
+                .with(measure, |gauge| gauge.set(after_s.unwrap_or(f64::NAN)));
+        }
+        let limits = &config.limits;
+        // The server's room is made once; a new value takes a restart.
+        if self.connections_max.get() == 0 {
+            self.connections_max
+                .set(as_gauge(limits.connections as u64));
+        }
+        self.in_flight_max.set(as_gauge(limits.in_flight as u64));
+        self.buffered_bytes_max
+            .set(as_gauge(limits.buffered as u64));
     }
 }
+
+const MEASURES: [Measure; 2] = [Measure::FirstToken, Measure::Total];
 
 fn percent(share: Percent) -> f64 {
     f64::from(share.basis_points()) / 100.0
@@ -134,6 +172,12 @@ fn percent(share: Percent) -> f64 {
 
 fn ratio(share: Option<Percent>) -> f64 {
     share.map_or(f64::NAN, |share| f64::from(share.basis_points()) / 10_000.0)
+}
+
+/// The digits of `sha256:0123456789ab`; before a configuration is known there are none.
+fn as_number(hash: &str) -> i64 {
+    let digits = hash.rsplit(':').next().unwrap_or_default();
+    i64::from_str_radix(digits, 16).unwrap_or(0)
 }
 
 fn as_gauge(value: u64) -> i64 {

@@ -128,3 +128,15 @@ fn the_share_is_that_of_split_calls() {
     );
     assert_eq!(metrics.share().ratio(), Some(0.25));
 }
+
+#[test]
+fn percentiles_can_be_read_from_50_ms_to_120_s() {
+    use super::catalogue::SECONDS;
+    assert_eq!(SECONDS.first(), Some(&0.05));
+    assert_eq!(SECONDS.last(), Some(&120.0));
+    for pair in SECONDS.windows(2) {
+        let [low, high] = pair else { continue };
+        // As far as floating point goes.
+        assert!(high / low < 1.501, "{low} to {high}");
+    }
+}
