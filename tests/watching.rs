@@ -106,7 +106,12 @@ async fn the_local_breaker_opens_tries_one_call_and_closes() {
     world.pass(4, 5).await;
     let asked = world.bedrock.count();
     assert_eq!(world.one().await, said("original", "breaker"));
-    assert_eq!(world.status().await["breaker"]["state"], "open");
+    let open = world.status().await;
+    assert_eq!(open["breaker"]["state"], "open");
+    assert_eq!(
+        open["verdict"],
+        "KEPT FROM BEDROCK: by the local breaker, for now; 100 % of eligible calls go there when it closes"
+    );
     world.pass(11, 1).await;
     assert_eq!(world.bedrock.count(), asked, "a minute of peace");
     // The trial fails; the next one is two minutes later.

@@ -5,9 +5,10 @@
 //! says in one sentence what it comes to.
 
 use crate::config::Config;
+use crate::outcome::Arm;
 use crate::rollout::{
-    Arms, BreakerReport, Caution, Detectable, Paused, Report, Rollback, RolloutState, RuleReport,
-    StageReport,
+    Arms, BreakerReport, BreakerState, Caution, Detectable, Paused, Report, Rollback, RolloutState,
+    RuleReport, StageReport,
 };
 use crate::snapshot::{Files, Happened, Hold, Holds, Messenger, Share, Snapshot};
 use crate::split::Percent;
@@ -186,7 +187,10 @@ impl Status {
         now_unix_ms: u64,
     ) -> Self {
         let files = Files::clone(&snapshot.files);
-        let report = Report::clone(&snapshot.report);
+        let mut report = Report::clone(&snapshot.report);
+        // The rollout core follows Bedrock's calls only.
+        let original = metrics.in_flight_now(Arm::Original);
+        report.arms.original.in_flight = u64::try_from(original).unwrap_or(0);
         let switches = snapshot.config.rollout.switches;
         Self {
             verdict: verdict(&snapshot, now_unix_ms),
@@ -330,6 +334,17 @@ fn verdict(snapshot: &Snapshot, now_unix_ms: u64) -> String {
     if !snapshot.holds.is_empty() {
         let why: Vec<_> = snapshot.holds.iter().map(Hold::sentence).collect();
         return format!("HELD AT 0 %: {}", why.join(" "));
+    }
+    let kept = match report.breaker.state {
+        BreakerState::Open | BreakerState::Trial => !snapshot.percent.is_zero(),
+        BreakerState::Closed => false,
+    };
+    if kept {
+        let share = snapshot.percent;
+        return format!(
+            "KEPT FROM BEDROCK: by the local breaker, for now; {share} % of eligible calls go there \
+             when it closes"
+        );
     }
     match snapshot.percent {
         Percent::ZERO => "Nothing goes to Bedrock: the share is 0 %".to_owned(),

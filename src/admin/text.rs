@@ -197,12 +197,7 @@ fn arms(status: &Status, out: &mut String) {
                 counts.slow.to_string(),
             ]);
         }
-        // Only Bedrock's calls are followed one by one.
-        row.push(if name == "bedrock" {
-            arm.in_flight.to_string()
-        } else {
-            "-".to_owned()
-        });
+        row.push(arm.in_flight.to_string());
         rows.push(row);
     }
     table(&rows, 1, out);

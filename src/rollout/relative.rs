@@ -65,7 +65,12 @@ impl Comparisons {
     pub(super) fn of(&self, rule: RuleName, rules: &Rules) -> Option<Comparison> {
         let (plan, signal, odds) = match rule {
             RuleName::Relative => (rules.relative, Signal::Failures, self.failures),
-            RuleName::RelativeSlow => (rules.relative, Signal::Slowness, self.slowness),
+            // `latency` says what slow is: without it no call is.
+            RuleName::RelativeSlow => (
+                rules.latency.as_ref().and(rules.relative),
+                Signal::Slowness,
+                self.slowness,
+            ),
             RuleName::RelativeTruncated => (rules.relative, Signal::Truncations, self.truncations),
             RuleName::Rejected => (rules.rejected, Signal::Rejections, self.rejections),
             RuleName::Errors

@@ -95,7 +95,8 @@ pub struct ArmReport {
     pub recent: ArmCounts,
     /// Since the attempt began in this process.
     pub total: ArmCounts,
-    /// Calls of this attempt that have not ended; Bedrock only.
+    /// Bedrock calls of this attempt that have not ended. The original's are not followed here; the
+    /// status takes them from the counters.
     pub in_flight: u64,
     /// Those of them that are neither fast nor slow yet.
     pub undetermined: u64,

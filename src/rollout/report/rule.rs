@@ -215,7 +215,7 @@ impl RuleReport {
         let mut sentence = format!(
             "{} clock {}/{}, now {}, since start {} %",
             rule.name(),
-            Span(ran_ms),
+            Span(ran_ms / 1_000 * 1_000),
             Span(sustained.for_ms),
             words::seen(&look),
             Coarse(since.ratio.rounded()),

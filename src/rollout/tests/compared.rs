@@ -172,6 +172,21 @@ fn with_all_calls_on_bedrock_there_is_nothing_to_compare() {
 }
 
 #[test]
+fn without_a_latency_limit_slow_calls_are_not_compared() {
+    let rig = Rig::new(relative(Action::Hold));
+    let state = |rule| rig.rule(rule).state;
+    assert_eq!(state(RuleName::RelativeSlow), RuleState::Off);
+    assert_eq!(state(RuleName::RelativeTruncated), RuleState::Unknown);
+    let latency = defaults().latency;
+    assert!(latency.is_some());
+    let rig = Rig::new(Rules {
+        latency,
+        ..relative(Action::Hold)
+    });
+    assert_eq!(rig.rule(RuleName::RelativeSlow).state, RuleState::Unknown);
+}
+
+#[test]
 fn one_odd_prompt_repeated_for_ever_trips_nothing() {
     for verdict in [Verdict::Failure(Class::Incompatible), Verdict::Rejected] {
         let mut rules = defaults();
