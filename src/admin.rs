@@ -110,10 +110,16 @@ struct Desk {
     watchers: Arc<Semaphore>,
 }
 
+/// When a request's connection began.
+#[derive(Clone, Copy, Debug)]
+struct Opened(Instant);
+
 async fn connection(stream: TcpStream, from: IpAddr, desk: Arc<Desk>) {
+    let opened = Opened(io_now());
     let answer = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(route::Peer(from));
         let desk = Arc::clone(&desk);
+        request.extensions_mut().insert(opened);
         async move { Ok::<_, Infallible>(route::answer(request, &desk).await) }
     });
     let mut serving = pin!(

@@ -5,9 +5,9 @@
 //! misses states in between and delays nobody. Places are few; a stream ends with the process's
 //! service, or after some minutes, and the page asks again.
 
-use super::Desk;
 use super::pulse::Point;
 use super::status::Status;
+use super::{Desk, Opened};
 use crate::clock::{io_now, unix_ms};
 use crate::config::{Config, words};
 use crate::drain::Phase;
@@ -25,6 +25,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 /// What is told at least that often, changed or not: it is the heartbeat too.
 const EVERY: Duration = Duration::from_secs(2);
@@ -32,7 +33,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// What is told at most that often: under load the rollout's report changes all the time.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// How long a stream lasts; less than a connection may live, so that it ends in order.
+/// How old a stream's connection gets; less than it may, so that the stream ends in order.
 const STREAM: Duration = Duration::from_secs(240);
 
 /// The most rows that a configuration is told in; there may be a thousand mappings.
@@ -122,17 +123,25 @@ pub(super) fn status(desk: &Desk, snapshot: &Arc<Snapshot>) -> Status {
 }
 
 /// The body of an event stream; none if all places are taken.
-pub(super) fn follow(desk: &Arc<Desk>) -> Option<BoxBody<Bytes, Infallible>> {
+pub(super) fn follow(
+    desk: &Arc<Desk>,
+    opened: Option<Opened>,
+) -> Option<BoxBody<Bytes, Infallible>> {
     let place = Arc::clone(&desk.watchers).try_acquire_owned().ok()?;
     let (sender, body) = Channel::new(1);
-    tokio::spawn(tell(Arc::clone(desk), sender, place));
+    let end = opened.map_or_else(io_now, |opened| opened.0) + STREAM;
+    tokio::spawn(tell(Arc::clone(desk), sender, place, end));
     Some(body.boxed())
 }
 
 /// Tells until nobody reads any more.
-async fn tell(desk: Arc<Desk>, mut to: Sender<Bytes, Infallible>, _place: OwnedSemaphorePermit) {
+async fn tell(
+    desk: Arc<Desk>,
+    mut to: Sender<Bytes, Infallible>,
+    _place: OwnedSemaphorePermit,
+    end: Instant,
+) {
     let mut changes = desk.handle.changes();
-    let end = io_now() + STREAM;
     let history = event("history", &desk.pulse.points());
     let mut next = format!("{AGAIN}{history}");
     let mut told: Option<Arc<Config>> = None;

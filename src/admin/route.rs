@@ -1,18 +1,18 @@
 //! Method and path to answer.
 
-use super::Desk;
 use super::guard::{self, Denied};
 use super::live::{self, InForce, Live};
 use super::page::{self, Start};
 use super::pulse::POINTS_MAX;
 use super::text;
+use super::{Desk, Opened};
 use crate::controller::{Command, Refusal, Verb};
 use crate::drain::Phase;
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, SERVER,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    SERVER, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -108,7 +108,7 @@ async fn routed(request: Request<Incoming>, desk: &Arc<Desk>) -> Answer {
             wrong_method("GET, HEAD")
         }
         Place::Page => html(desk, &snapshot),
-        Place::Events => events(desk),
+        Place::Events => events(desk, request.extensions().get().copied()),
         Place::Metrics => metrics(desk),
         Place::Alive => plain(StatusCode::OK, TEXT, "ok\n"),
         Place::Ready if desk.drain.phase() > Phase::Serving => {
@@ -236,9 +236,10 @@ fn html(desk: &Desk, snapshot: &Arc<Snapshot>) -> Answer {
     answer
 }
 
-/// What is in force, now and whenever it changes.
-fn events(desk: &Arc<Desk>) -> Answer {
-    let Some(body) = live::follow(desk) else {
+/// What is in force, now and whenever it changes. It is the last answer of its connection: a next
+/// stream could not last as long on one that is older.
+fn events(desk: &Arc<Desk>, opened: Option<Opened>) -> Answer {
+    let Some(body) = live::follow(desk, opened) else {
         return error(
             StatusCode::SERVICE_UNAVAILABLE,
             "too_many_watchers",
@@ -246,6 +247,8 @@ fn events(desk: &Arc<Desk>) -> Answer {
         );
     };
     let mut answer = plain(StatusCode::OK, EVENTS, Bytes::new());
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(CONNECTION, close);
     *answer.body_mut() = body;
     answer
 }

@@ -13,22 +13,24 @@ fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<It
         .map(move |rest| rest.split(close).next().unwrap_or_default())
 }
 
-/// The lines of an event stream.
-struct Events(BufReader<TcpStream>);
+/// An event stream, and its lines so far.
+struct Events(BufReader<TcpStream>, Vec<String>);
 
 impl Events {
     async fn open(bench: &Bench) -> Self {
         let mut stream = TcpStream::connect(bench.address).await.expect("connected");
         let request = b"GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
         stream.write_all(request).await.expect("sent");
-        Self(BufReader::new(stream))
+        Self(BufReader::new(stream), Vec::new())
     }
 
     /// The next line; none at the end.
     async fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         let read = self.0.read_line(&mut line).await.expect("readable");
-        (read > 0).then(|| line.trim_end().to_owned())
+        let line = (read > 0).then(|| line.trim_end().to_owned());
+        self.1.extend(line.clone());
+        line
     }
 
     /// The data of the next event of this name; none if the stream ends first.
@@ -111,6 +113,8 @@ async fn events_tell_the_status_at_once_and_when_it_changes() {
     let mut events = Events::open(&bench).await;
     let history = events.next("history").await.expect("the points");
     assert!(history.is_array(), "{history}");
+    let close = "connection: close".to_owned();
+    assert!(events.1.contains(&close), "the next has its own connection");
     let config = events.next("config").await.expect("the configuration");
     assert_eq!(config["rows"][0][0], "share");
     assert_eq!(
@@ -132,6 +136,10 @@ async fn events_tell_the_status_at_once_and_when_it_changes() {
     }
     bench.drain.enter(Phase::Draining);
     while events.next("status").await.is_some() {}
+    let [.., last, after] = events.1.as_slice() else {
+        panic!("no stream")
+    };
+    assert_eq!([last.as_str(), after], ["0", ""], "it ends in order");
 }
 
 #[tokio::test]
