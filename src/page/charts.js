@@ -40,7 +40,7 @@ const charts = (() => {
       ctx.stroke();
       const beside = placed.filter((other) => Math.abs(other.y - y) < 14 * ratio);
       const x = Math.max(bbox.left + 6 * ratio, ...beside.map((other) => other.end + 8 * ratio));
-      label(ctx, limit.label, x, y - 4 * ratio, ratio);
+      label(ctx, limit.label, x, y - 6 * ratio, ratio);
       placed.push({ y, end: x + ctx.measureText(limit.label).width });
     }
     ctx.globalAlpha = 1;

@@ -3,7 +3,7 @@
 //   node check.js CROSSFADE CHROMIUM FOLDER
 //
 // A rollback is seen, and everything that can be done is done by pressing; all of it without a
-// reload, in light and dark and on a phone's width. Prints a line for each check and exits 1 if one
+// reload, in light and dark and on a phone's width. The states of a bad hour are in states.js. Prints a line for each check and exits 1 if one
 // failed. The pictures are in FOLDER: they are for people to look at. CommonJS, because its packages
 // are found by NODE_PATH.
 
@@ -14,12 +14,13 @@ const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
-const { Look, VIEWS, launch } = require('./look.js');
+const { checks, clean, together } = require('./checks.js');
+const { Look, launch } = require('./look.js');
 const { speak } = require('./words.js');
 const { App, Sidecar, clear, demo, trace } = require('./stage.js');
+const { states } = require('./states.js');
 
 const [BINARY, CHROMIUM, FOLDER] = process.argv.slice(2).map((given) => path.resolve(given));
-const ONE_VIEW = VIEWS.slice(0, 1);
 
 // The shortest stage that there may be, and a person's consent to the next one.
 const CLIMB = `
@@ -27,22 +28,6 @@ rollout: { percent: 100, advance: auto, stages: [25, 50, 100], bake: 1m, final_b
 rollback: { errors: off, latency: off, severe: { above: 10%, over: 30s } }
 `;
 const STEADY = 'rollout: { percent: 25 }';
-
-let failed = 0;
-
-/** One check of a part. What follows a failed one in the same part is left out. */
-const checks = (part) => async (name, act) => {
-  try {
-    const found = await act();
-    if (Array.isArray(found) && found.length) throw new Error(found.join('\n    '));
-    console.log(`✓ ${part}: ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`✗ ${part}: ${name}\n    ${error.message ?? error}`);
-    throw new Failed();
-  }
-};
-class Failed extends Error {}
 
 /** The demo's story on the page: steady, a broken file, an outage, the re-arm. */
 async function story(browser, stage) {
@@ -92,8 +77,7 @@ async function story(browser, stage) {
 
   await check('an outage of Bedrock is taken back, and seen without a reload', async () => {
     // Of the demo's models; the other crossfade asks for another.
-    const down = ['amazon.nova-lite-v1:0', 'amazon.nova-pro-v1:0'].map((model) => ({ behaviour: 'error', kind: 'unavailable', model }));
-    await fetch(`${stage.bedrock_control_url}/__emulator/behaviour`, { method: 'POST', body: JSON.stringify(down) });
+    await stage.fail(...['amazon.nova-lite-v1:0', 'amazon.nova-pro-v1:0'].map((model) => ({ behaviour: 'error', kind: 'unavailable', model })));
     await look.says('#verdict', 'ROLLED BACK');
     await look.says('#why', /Outage .* limit 50\s%/);
     await look.says('#advice', 'press Re-arm: attempt 2 begins with 25 %');
@@ -105,7 +89,7 @@ async function story(browser, stage) {
   await check('rolled back, in every view', () => look.views('rolled-back'));
 
   await check('the dialog is for the keyboard too', async () => {
-    await fetch(`${stage.bedrock_control_url}/__emulator/behaviour`, { method: 'DELETE' });
+    await stage.heal('amazon.nova-lite-v1:0', 'amazon.nova-pro-v1:0');
     await look.page.locator('#buttons [value=rearm]').focus();
     await look.page.keyboard.press('Enter');
     await look.says('#ask-effect', 'Attempt 2 begins: 25 %');
@@ -234,7 +218,7 @@ async function guarded(browser, stage) {
     await look.says('#refused', 'This page only shows');
     assert.equal(await look.page.locator('button:visible').count(), 0);
   });
-  await check('refused, in one view', () => look.views('refused', ONE_VIEW));
+  await check('refused, in every view', () => look.views('refused'));
   await check('what is to be done is then a command', async () => {
     const broken = path.join(shown.folder, 'crossfade.state.json');
     assert.ok(fs.existsSync(broken));
@@ -260,6 +244,7 @@ async function guarded(browser, stage) {
     other.mayBeRefused = true;
     await other.page.locator('#ask-do').click();
     await other.says('#ask-said', 'need the admin token');
+    assert.deepEqual(await other.views('token'), []);
     await other.page.locator('#token').fill(env.CROSSFADE_ADMIN_TOKEN);
     await other.page.locator('#ask-do').click();
     await other.says('#verdict', 'ROLLED BACK');
@@ -286,23 +271,13 @@ async function simulated(browser) {
   await check('no error, nothing against the policy, no other origin', () => clean(look));
 }
 
-function clean(look) {
-  assert.equal(look.loads, 1, 'the page was loaded again');
-  return look.faults;
-}
-
 async function main() {
   fs.rmSync(FOLDER, { recursive: true, force: true });
   fs.mkdirSync(FOLDER, { recursive: true });
   const [browser, stage] = await Promise.all([launch(CHROMIUM), demo(BINARY)]);
-  // Beside each other, because most of each is waiting.
+  const world = { browser, stage, binary: BINARY, folder: FOLDER };
   const parts = [climb(browser, stage), story(browser, stage), lost(browser, stage), guarded(browser, stage), simulated(browser)];
-  for (const { reason } of await Promise.allSettled(parts)) {
-    if (reason && !(reason instanceof Failed)) {
-      failed += 1;
-      console.log(`✗ ${reason.stack ?? reason}`);
-    }
-  }
+  const failed = await together([...parts, ...states.map((part) => part(world))]);
   await browser.close();
   await clear();
   console.log(failed ? `${failed} failed` : `all passed; the pictures are in ${FOLDER}`);

@@ -67,7 +67,7 @@ class Look {
     page.on('pageerror', (error) => this.faults.push(`an error in a script: ${error}`));
     page.on('console', (message) => {
       // The browser itself says it where nobody answers, or with a refusal.
-      const meant = (this.mayBeGone && /net::ERR_/.test(message.text())) || (this.mayBeRefused && /status of (403|409)/.test(message.text()));
+      const meant = (this.mayBeGone && /net::ERR_/.test(message.text())) || (this.mayBeRefused && /status of (403|409|503)/.test(message.text()));
       if (['error', 'warning'].includes(message.type()) && !meant) this.faults.push(`on the console: ${message.text()}`);
     });
     page.on('request', (request) => {
@@ -128,4 +128,4 @@ class Look {
   }
 }
 
-module.exports = { Look, VIEWS, launch };
+module.exports = { Look, launch };

@@ -41,9 +41,29 @@ async function clear() {
 async function demo(binary) {
   const child = start(binary, ['demo', '--serve', '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
   for await (const line of readline.createInterface({ input: child.stdout })) {
-    return { ...JSON.parse(line), child };
+    const said = JSON.parse(line);
+    return { ...said, ...faults(said.bedrock_control_url) };
   }
   throw new Error('the demo ended before it ran');
+}
+
+/** What goes wrong in the emulated Bedrock: each part of the tests has models of its own. */
+function faults(control) {
+  let all = [];
+  const tell = async () => {
+    const answer = await fetch(`${control}/__emulator/behaviour`, { method: 'PUT', body: JSON.stringify(all) });
+    if (!answer.ok) throw new Error(await answer.text());
+  };
+  const heal = (...models) => {
+    all = all.filter(({ model }) => !models.includes(model));
+    return tell();
+  };
+  const fail = (...rules) => {
+    const models = rules.map(({ model }) => model);
+    all = [...all.filter(({ model }) => !models.includes(model)), ...rules];
+    return tell();
+  };
+  return { fail, heal };
 }
 
 /** A port that nobody listens on. */
@@ -69,8 +89,8 @@ async function until(what, seen) {
 
 /** One crossfade with a configuration of its own, which can be killed and started again. */
 class Sidecar {
-  constructor(binary, folder, providers, { host = '127.0.0.1', env = {} } = {}) {
-    Object.assign(this, { binary, folder, providers, host, env });
+  constructor(binary, folder, providers, { host = '127.0.0.1', env = {}, model = 'amazon.nova-micro-v1:0' } = {}) {
+    Object.assign(this, { binary, folder, providers, host, env, model });
     fs.mkdirSync(folder, { recursive: true });
   }
 
@@ -82,7 +102,7 @@ class Sidecar {
       `listen: 127.0.0.1:${this.port}`,
       `admin: ${this.host}:${this.adminPort}`,
       `original: { url: ${this.providers.openai_url} }`,
-      `bedrock: { region: us-east-1, endpoint: ${this.providers.bedrock_url}, models: { gpt-4o-mini: amazon.nova-micro-v1:0 } }`,
+      `bedrock: { region: us-east-1, endpoint: ${this.providers.bedrock_url}, models: { gpt-4o-mini: "${this.model}" } }`,
       rest,
     ].join('\n');
     fs.writeFileSync(path.join(this.folder, 'rollout.yaml'), text);
@@ -148,6 +168,28 @@ class App {
   }
 }
 
+/** A webhook gate of the app's own: no, until `agrees`. */
+class Gate {
+  static async open() {
+    const gate = Object.assign(new Gate(), { agrees: false, asked: 0 });
+    gate.server = http.createServer((request, answer) => {
+      gate.asked += 1;
+      request.resume();
+      answer.writeHead(gate.agrees ? 204 : 403).end();
+    });
+    await new Promise((resolve) => gate.server.listen(0, '127.0.0.1', resolve));
+    return gate;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.server.address().port}/agree`;
+  }
+
+  close() {
+    this.server.close();
+  }
+}
+
 /** Half an hour of calls in which Bedrock breaks after 15 minutes, as `crossfade simulate` reads it. */
 function trace() {
   const lines = [];
@@ -163,4 +205,4 @@ function trace() {
   return `${lines.join('\n')}\n`;
 }
 
-module.exports = { App, Sidecar, clear, demo, trace };
+module.exports = { App, Gate, Sidecar, clear, demo, freePort, trace };

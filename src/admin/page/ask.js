@@ -90,7 +90,8 @@ const ask = (() => {
       const answer = await fetch(`/api/${verb}`, { method: "POST", headers, body: JSON.stringify(body) });
       const told = await answer.json();
       if (answer.ok) return told.message;
-      problem(told.error.message);
+      // A command is what the others use; here there is a box.
+      problem(words.prose(told.error.message.replace(/To go on all the same use `.*`/, "To go on all the same, tick the box")).replaceAll("`", ""));
     } catch {
       problem("crossfade did not answer. Whether it was done is not known: close this and look at what is in force.");
     } finally {
@@ -125,7 +126,8 @@ const ask = (() => {
   };
   const show = (live, lost) => {
     const sense = sensible(live);
-    const urgent = live.status.rollback ? "rearm" : live.status.state === "waiting" ? "advance" : live.status.paused || live.status.cautions.length ? "resume" : null;
+    const ready = live.status.state === "waiting" && !lacking(live.status).length;
+    const urgent = live.status.rollback ? "rearm" : ready ? "advance" : live.status.paused || live.status.cautions.length ? "resume" : null;
     for (const button of $("buttons").children) {
       button.textContent = named(button.value, live);
       button.hidden = !sense[button.value];

@@ -42,6 +42,7 @@
 
   const ladder = ({ status, stages, automatic }) => {
     const next = automatic ? status.stage?.next : null;
+    $("ladder").className = status.rollback || status.holds.length ? "stopped" : "";
     const steps = [...new Set([0, ...stages, status.ceiling, status.percent])].sort((a, b) => a - b);
     fill("ladder", steps.map((step) => {
       const here = step === status.percent;
@@ -64,20 +65,21 @@
   const arms = ({ status, latency_limit_ms: slow, latency_percentile: percentile }) => {
     const last = points.at(-1);
     const limit = (name) => status.rules.find((rule) => rule.name === name)?.limit;
-    const both = (of) => ["original", "bedrock"].map((name) => of(status.arms[name], last?.[name], name));
+    const both = (of) => ["original", "bedrock"].map((name) => of(status.arms[name], last?.[name]));
     const part = (some, all) => (all ? [words.percent((some / all) * 100), `${some} of ${all}`] : ["no calls"]);
     const failed = ({ failures }) => Object.values(failures).reduce((sum, count) => sum + count, 0);
     const errors = limit("errors");
-    const slowest = slow == null ? "" : `${slow / 1000} s`;
-    const above = (name) => (slow != null && percentile === name ? slowest : "");
+    const slowest = slow == null ? "" : words.seconds(slow / 1000);
+    const armed = status.rules.find((rule) => rule.name === "latency")?.state !== "unreachable";
+    const above = (name) => (slow != null && percentile === name ? (armed ? slowest : "not armed") : "");
     const rows = [
       ["Failed", "last minute", both((_, now) => [words.percent(now?.error_percent)]), errors == null ? "" : words.percent(errors)],
       ["Failed", "last 5 min", both((arm) => part(failed(arm.recent), arm.recent.judged)), ""],
       ["First token, p50", "last minute", both((_, now) => [words.seconds(now?.p50_s)]), above("p50")],
       ["First token, p95", "last minute", both((_, now) => [words.seconds(now?.p95_s)]), above("p95")],
-      ...(slow == null ? [] : [[`Slower than ${slowest}`, "last 5 min", both(({ recent }) => part(recent.slow, recent.fast + recent.slow)), limit("latency") == null ? "" : words.percent(limit("latency"))]]),
+      ...(slow == null ? [] : [[`Slower than ${slowest}`, "last 5 min", both(({ recent }) => part(recent.slow, recent.fast + recent.slow)), !armed ? "not armed" : limit("latency") == null ? "" : words.percent(limit("latency"))]]),
       ["Calls a second", "last minute", both((_, now) => [now?.per_second == null ? "–" : `${now.per_second.toFixed(1)}/s`]), ""],
-      ["In flight", "now", both((arm, _, name) => [name === "bedrock" ? String(arm.in_flight) : "not counted"]), ""],
+      ["In flight", "now", both((arm) => [String(arm.in_flight)]), ""],
       ["Failed", "this attempt", both((arm) => part(failed(arm.total), arm.total.judged)), ""],
     ];
     const beside = (text, more) => (more ? [text, " ", make("small", "", more)] : [text]);
@@ -100,7 +102,7 @@
       const said = { ok: "ok", breaching: "above its limit", unknown: "too few calls", unreachable: "not armed" }[rule.state];
       const tone = rule.state === "breaching" ? "bad" : rule.state === "ok" ? "good" : "quiet";
       const trips = inForce.rules[rule.name];
-      const item = make("li", "", make("div", "line", make("strong", "", rule.name), make("span", tone, said ?? rule.state)), make("div", "", words.prose(words.rule(rule))));
+      const item = make("li", "", make("div", "line", make("strong", "", rule.name), make("span", tone, said ?? rule.state)), make("div", "", ...prose(words.rule(rule))));
       if (trips) item.append(make("div", "say", rule.odds == null && rule.name !== "abandoned" ? `Trips when ${trips}.` : `Looks for: ${trips}.`));
       if (rule.for_ms != null) {
         const clock = make("progress");

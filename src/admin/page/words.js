@@ -21,7 +21,8 @@ const words = (() => {
   };
 
   const begun = (text) => text && text[0].toUpperCase() + text.slice(1);
-  const prose = (text) => kept(text.replaceAll("->", "→"));
+  // Long odds are read in thousands.
+  const prose = (text) => kept(text.replaceAll("->", "→").replace(/\d{5,}(?=:1\b)/g, (odds) => Number(odds).toLocaleString("en")));
 
   // The line that says what is in force, and the reason behind its first colon.
   const verdict = (text) => {
@@ -41,10 +42,11 @@ const words = (() => {
     }
   };
 
-  // A rule's sentence begins with its name, which stands above it.
-  const rule = ({ name, sentence }) => {
-    const rest = sentence.startsWith(name) ? sentence.slice(name.length).replace(/^:? /, "") : sentence;
-    return begun(rest);
+  // A rule's sentence begins with its name, which stands above it, and the breach clock, below it.
+  const rule = ({ name, sentence, limit }) => {
+    const rest = sentence.startsWith(name) ? sentence.slice(name.length).replace(/^ unreachable: |^:? /, "") : sentence;
+    const bare = rest.replace(/^clock \S+, now /, "");
+    return begun(bare === rest ? rest : `${bare}, limit ${percent(limit)}`);
   };
   const ran = ({ clock_ms: ms, for_ms: of }) => (ms == null ? `the breach clock stands at 0 of ${span(of)}` : `the breach clock: ${span(ms)} of ${span(of)}`);
 
@@ -52,12 +54,21 @@ const words = (() => {
   // caution instead.
   const breached = ({ rollback, rules }) => (rollback ? [] : rules.filter((each) => each.state !== "unreachable" && each.odds == null && (each.clock_ms != null || each.state === "breaching")));
 
+  // What ends a hold, as far as a person can do something.
+  const HELD = {
+    state_locked: "Nothing to do while the other process is about to end; else find it, and end it.",
+    state_write: "Make room for the state file: a restart would forget what is not on disk.",
+    config_refused: "Correct rollout.yaml and save it.",
+    force_openai_provider: "To end it, unset FORCE_OPENAI_PROVIDER and restart crossfade.",
+    draining: "Nothing to do.",
+  };
+
   // What a person should do: by a button if `can`, else by a command.
   const next = (live, can = true) => {
     const { status } = live;
     const by = (name, verb) => (can ? `press ${name}` : `run crossfade ${verb} --reason "…"`);
     if (status.rollback) return todo(live, by);
-    if (status.holds.length) return "The original answers every call until then.";
+    if (status.holds.length) return `${HELD[status.holds[0]] ?? ""} The original answers every call until then.`.trim();
     if (status.config.problems.length) return "Correct rollout.yaml and save it: it is refused, and what was in force before stays.";
     if (status.state === "paused") return todo(live, by);
     if (breached(status).length) return "Watch it: if this goes on, everything is taken back by itself. If you know more, roll back now.";
@@ -86,14 +97,13 @@ const words = (() => {
     return status.switches.use_aws_percent === 0 ? "USE_AWS_PERCENT is 0 in the environment." : "Raise rollout.percent in rollout.yaml to begin.";
   };
 
-  // What must not be missed.
+  // What must not be missed, the most urgent first.
   const warnings = ({ status, holds }) => {
     const lines = [];
     if (status.rollback) lines.push(...holds.map((hold) => `Also: ${hold}`));
     const { problems } = status.config;
     lines.push(...problems.slice(0, 3).map((problem) => `rollout.yaml: ${problem}`));
     if (problems.length > 3) lines.push(`rollout.yaml: and ${problems.length - 3} more, see Configuration`);
-    for (const each of status.rules) if (each.state === "unreachable") lines.push(`Not armed: ${each.sentence}`);
     lines.push(...breached(status).map((each) => `${each.name}: ${rule(each)}${each.for_ms == null ? "" : `; ${ran(each)}`}`));
     for (const caution of status.cautions) lines.push(`Take note, ${caution.rule}: ${caution.sentence}`);
     const { state, left_ms: left } = status.breaker;
@@ -101,6 +111,9 @@ const words = (() => {
     if (state === "trial") lines.push("The local breaker tries one call.");
     if (status.state_problem) lines.push(`State file: ${status.state_problem}`);
     if (status.journal_problem) lines.push(`Journal: ${status.journal_problem}`);
+    const { restart_needed: restart } = status.config;
+    if (restart.length) lines.push(`rollout.yaml: a restart is needed for ${restart.join(", ")}`);
+    for (const each of status.rules) if (each.state === "unreachable") lines.push(`Not armed, ${each.name}: ${rule(each)}`);
     for (const each of status.notify) if (each.problem) lines.push(`${each.to} is not told: ${each.problem}`);
     if (status.traces?.problem) lines.push(`${status.traces.to} does not take spans: ${status.traces.problem}`);
     return lines;
