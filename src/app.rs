@@ -174,6 +174,7 @@ impl App {
             task,
         } = controller::start(controller::Setup {
             start,
+            admin: admin_address,
             require_state,
             clock: clock.clone(),
             updates,

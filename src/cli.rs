@@ -2,7 +2,7 @@
 //!
 //! Arguments become one of a few typed commands; `run` and `demo` are the sidecar and its story,
 //! [`emulate`] runs the demo's parts, `check` and `explain` read files, the others ask a running sidecar
-//! over its admin port ([`commands`], [`client`]); `completions` knows the command line itself. Results
+//! over its admin port ([`place`], [`commands`], [`client`]); `completions` knows the command line itself. Results
 //! go to stdout, everything else to stderr. Codes above 63 are those of BSD's `sysexits`, so that a
 //! script can tell a typing mistake from a refusal.
 
@@ -19,10 +19,11 @@ use end::{
 };
 use explain::{Paint, Trouble};
 use http::header::{HeaderName, HeaderValue};
+use place::Place;
 use std::ffi::OsString;
 use std::future::Future;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub mod check;
@@ -36,6 +37,7 @@ mod explain;
 mod history;
 mod iam;
 mod live;
+mod place;
 mod simulate;
 pub(crate) mod who;
 
@@ -189,9 +191,8 @@ struct Explain {
 /// Where the sidecar is, and in which form to answer.
 #[derive(Debug, Args)]
 struct Ask {
-    /// The configuration that names the sidecar's admin port.
-    #[arg(long, value_name = "FILE", default_value = CONFIG)]
-    config: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// The admin port itself, such as http://127.0.0.1:8788.
     #[arg(long, value_name = "URL", conflicts_with = "config", value_parser = client::base)]
     admin: Option<http::Uri>,
@@ -348,15 +349,6 @@ fn explained(args: Explain) -> ExitCode {
         Err(Trouble::Config(text)) => complain(EXIT_CONFIG, &text),
         Err(Trouble::Input(text)) => complain(EXIT_FAILED, &text),
     }
-}
-
-/// Whether a configuration that was named is there: an answer about another place would mislead. The
-/// usual one may be missing.
-fn named_file(config: &Path) -> Result<(), String> {
-    if config == Path::new(CONFIG) || config.exists() {
-        return Ok(());
-    }
-    Err(format!("there is no file {}", config.display()))
 }
 
 /// Runs one command to its end.

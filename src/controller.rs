@@ -28,6 +28,7 @@ use saved::Saved;
 use serde::Serialize;
 use standing::State;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use task::Task;
@@ -76,6 +77,8 @@ const ANSWERS: usize = 4;
 pub struct Setup {
     /// The configuration to start with.
     pub start: Start,
+    /// The admin port, for commands that look for the process beside the state.
+    pub admin: SocketAddr,
     /// `--require-state`: an empty place is no first start.
     pub require_state: bool,
     /// Rule time.
@@ -118,6 +121,7 @@ pub struct Controller {
 pub fn start(setup: Setup) -> Controller {
     let Setup {
         start,
+        admin,
         require_state,
         clock,
         updates,
@@ -139,7 +143,7 @@ pub fn start(setup: Setup) -> Controller {
         .min(Semaphore::MAX_PERMITS);
     let (bookings, booked) = mpsc::channel(room);
     let (requests, requested) = mpsc::channel(COMMANDS);
-    let store = StateStore::new(config.state.clone());
+    let store = StateStore::new(config.state.clone()).reached_at(admin);
     let plan = plan(&config);
     // Until the state file is read nobody knows better, and nothing goes to Bedrock.
     let record = Record::first(plan.attempt);

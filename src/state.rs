@@ -3,10 +3,10 @@
 //! The state file holds one [`Record`]; it is replaced whole (temporary file, fsync, rename, fsync
 //! of the directory), so that a crash leaves the old one or the new one. Whatever else is found in
 //! its place counts as tripped: a rollback that cannot be read may have been one. Beside it, with
-//! the same stem: `.lock` (who may write; held for the life of the process), `.config.yaml` (the
-//! last accepted configuration, see [`start`]), `.journal` (what happened, see `journal`), `.outbox`
-//! (how much of it was told, see `notify`), and `.bad` (the last state file that could not be read or
-//! was not ours, kept for whoever wants to know why).
+//! the same stem: `.lock` (who may write; held for the life of the process, and where that one is
+//! reached), `.config.yaml` (the last accepted configuration, see [`start`]), `.journal` (what
+//! happened, see `journal`), `.outbox` (how much of it was told, see `notify`), and `.bad` (the last
+//! state file that could not be read or was not ours, kept for whoever wants to know why).
 //!
 //! Everything here blocks for as long as the disk does; callers use the blocking pool. When to
 //! write and what to do about a failure is the controller's.
@@ -17,6 +17,7 @@ use std::fs;
 use std::fs::File;
 use std::fs::TryLockError;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 
 pub(crate) mod disk;
 mod found;
+mod holder;
 pub mod start;
 
 pub use found::Found;
@@ -41,6 +43,8 @@ pub struct StateStore {
     config: PathBuf,
     journal: PathBuf,
     bad: PathBuf,
+    /// Where commands reach this process.
+    admin: Option<SocketAddr>,
     held: Option<File>,
 }
 
@@ -145,8 +149,23 @@ impl StateStore {
             journal: state.with_extension("journal"),
             bad: state.with_extension("bad"),
             state,
+            admin: None,
             held: None,
         }
+    }
+
+    /// The same store for a process whose admin port is `admin`: who asks for the holder of the lock
+    /// is told.
+    #[must_use]
+    pub fn reached_at(mut self, admin: SocketAddr) -> Self {
+        self.admin = Some(admin);
+        self
+    }
+
+    /// The admin port of the process that holds the lock now; none if no process does, or if it
+    /// cannot be told.
+    pub fn holder(&self) -> Option<SocketAddr> {
+        holder::read(&self.lock)
     }
 
     /// The state file.
@@ -357,7 +376,11 @@ impl StateStore {
             .open(&self.lock)
             .map_err(|error| disk::io_error("open", &self.lock, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => {
+                // Without it commands look in the configuration; the lock is what matters.
+                let _ = holder::announce(&file, self.admin);
+                Ok(Some(file))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(disk::io_error("lock", &self.lock, error)),
         }

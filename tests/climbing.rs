@@ -175,9 +175,12 @@ async fn people_pause_resume_and_advance() {
     assert_eq!(world.stands().await, (40, "waiting".to_owned()));
     let paused = world.cli(&["pause", "--reason", "let me look"]).await;
     assert!(paused.status.success());
+    let admin = world.app().admin();
     assert_eq!(
         text(&paused.stdout),
-        "Paused at 40 % by ops@desk: let me look; the rules watch on\n"
+        format!(
+            "Paused at 40 % by ops@desk: let me look; the rules watch on\nSidecar: http://{admin}/\n"
+        )
     );
     assert_eq!(world.stands().await.1, "paused");
     let status = world.cli(&["status"]).await;

@@ -88,6 +88,7 @@ impl Bench {
         );
         let Controller { handle, .. } = controller::start(controller::Setup {
             start,
+            admin: (ip, 8788).into(),
             require_state: false,
             clock,
             updates,

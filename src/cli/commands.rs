@@ -1,21 +1,19 @@
 //! What is asked of a running sidecar: `status`, and the commands.
 
 use super::client::{Answer, Sidecar};
+use super::end::remark;
+use super::place::{self, Ports, Purpose};
 use super::who::who;
 use super::{Act, Ask, End, variable};
-use crate::config::defaults;
 use crate::config::secret::Secret;
-use crate::config::watch;
 use crate::controller::Verb;
-use http::uri::Uri;
 use serde::Deserialize;
 use serde_json::json;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 /// Says how the rollout stands.
 pub(super) async fn status(ask: &Ask) -> End {
-    let sidecar = match find(ask) {
+    let sidecar = match find(ask, Purpose::Read) {
         Ok(sidecar) => sidecar,
         Err(why) => {
             return End::Refused {
@@ -35,7 +33,7 @@ pub(super) async fn status(ask: &Ask) -> End {
 
 /// Gives a command.
 pub(super) async fn act(verb: Verb, act: &Act) -> End {
-    let sidecar = match find(&act.ask) {
+    let sidecar = match find(&act.ask, Purpose::Change) {
         Ok(sidecar) => sidecar,
         Err(why) => {
             return End::Refused {
@@ -62,7 +60,7 @@ pub(super) async fn act(verb: Verb, act: &Act) -> End {
         &sidecar,
         answer,
         |body| match serde_json::from_str(&body) {
-            Ok(Applied { message }) if !json => format!("{message}\n"),
+            Ok(Applied { message }) if !json => format!("{message}\nSidecar: {}\n", sidecar.base),
             Ok(_) | Err(_) => body,
         },
     )
@@ -121,52 +119,24 @@ fn conclude(
 }
 
 /// The sidecar that the arguments name.
-fn find(ask: &Ask) -> Result<Sidecar, String> {
-    if ask.admin.is_none() {
-        super::named_file(&ask.config)?;
-    }
+fn find(ask: &Ask, purpose: Purpose) -> Result<Sidecar, String> {
     let base = match &ask.admin {
         Some(base) => base.clone(),
-        None => url(admin_of(&ask.config)).map_err(|error| error.to_string())?,
+        None => {
+            let admin = match ask.place.ports(purpose)? {
+                Ports::Known(admin, _) => admin,
+                Ports::Assumed(admin, missing) => {
+                    remark(&format!("{missing}; asked the default, {admin}"));
+                    admin
+                }
+            };
+            place::url(admin).map_err(|error| error.to_string())?
+        }
     };
     Ok(Sidecar {
         base,
         token: token()?,
     })
-}
-
-/// The admin port of a configuration. One that is refused mostly still says where the sidecar is
-/// that runs the last accepted one; failing that, the default is tried.
-fn admin_of(file: &Path) -> SocketAddr {
-    let Ok(loaded) = watch::read(file, &variable) else {
-        return defaults::ADMIN;
-    };
-    let text = loaded.text;
-    loaded.result.map_or_else(
-        |_| admin_line(&text).unwrap_or(defaults::ADMIN),
-        |it| it.admin,
-    )
-}
-
-fn admin_line(text: &str) -> Option<SocketAddr> {
-    let value = text.lines().find_map(|line| line.strip_prefix("admin:"))?;
-    let value = value.split(" #").next().unwrap_or_default().trim();
-    value.trim_matches(['"', '\'']).parse().ok()
-}
-
-/// Where to reach an address that may be "all addresses".
-pub(super) fn url(admin: SocketAddr) -> Result<Uri, http::Error> {
-    let ip = match admin.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        named => named,
-    };
-    let authority = SocketAddr::new(ip, admin.port()).to_string();
-    Uri::builder()
-        .scheme("http")
-        .authority(authority)
-        .path_and_query("/")
-        .build()
 }
 
 /// The admin token, from where the sidecar has it too.
@@ -181,43 +151,5 @@ fn token() -> Result<Option<Secret>, String> {
             .map(Some)
             .map_err(|why| format!("CROSSFADE_ADMIN_TOKEN_FILE cannot be used: {why}")),
         (None, None) => Ok(None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_addresses_are_asked_on_loopback() {
-        for (admin, expected) in [
-            ("127.0.0.1:8788", "http://127.0.0.1:8788/"),
-            ("0.0.0.0:9000", "http://127.0.0.1:9000/"),
-            ("[::]:9000", "http://[::1]:9000/"),
-            ("10.1.2.3:9000", "http://10.1.2.3:9000/"),
-        ] {
-            let admin = admin.parse().expect("an address");
-            assert_eq!(url(admin).expect("an URL").to_string(), expected);
-        }
-    }
-
-    #[test]
-    fn a_refused_configuration_still_names_the_port() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let file = dir.path().join("rollout.yaml");
-        let ask = |text: &str| {
-            std::fs::write(&file, text).expect("written");
-            admin_of(&file).to_string()
-        };
-        assert_eq!(
-            ask("nonsense: [\nadmin: 127.0.0.1:9999 # here\n"),
-            "127.0.0.1:9999"
-        );
-        assert_eq!(
-            ask("admin: \"127.0.0.1:9998\"\nrollout: {percent: 500}\n"),
-            "127.0.0.1:9998"
-        );
-        assert_eq!(ask("nonsense: ["), "127.0.0.1:8788");
-        assert_eq!(admin_of(&dir.path().join("none")), defaults::ADMIN);
     }
 }

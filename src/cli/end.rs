@@ -76,6 +76,11 @@ pub(super) fn show(text: &str) {
         .and_then(|()| stdout.flush());
 }
 
+/// Tells the person what should be known beside the result.
+pub(super) fn remark(text: &str) {
+    let _ = writeln!(io::stderr(), "crossfade: {text}");
+}
+
 /// Tells the person what is the matter.
 pub(super) fn complain(code: u8, why: &dyn fmt::Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "crossfade: {why}");

@@ -1,23 +1,21 @@
 //! `crossfade history`: the journal, as it lies beside the state file. It needs no running sidecar.
 
-use super::{CONFIG, End, variable};
+use super::End;
+use super::place::Place;
 use crate::clock::unix_ms;
-use crate::config::resolve;
-use crate::config::watch;
 use crate::journal::Line;
 use crate::journal::file::{self, History};
 use clap::Args;
 use serde_json::json;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Print what happened to the rollout, oldest first: every transition and every act of a person.
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// The configuration that names the state file; the journal lies beside it.
-    #[arg(long, value_name = "FILE", default_value = CONFIG)]
-    config: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Only the last so many.
     #[arg(short = 'n', long, value_name = "COUNT")]
     last: Option<usize>,
@@ -38,10 +36,10 @@ pub(super) enum Since {
 
 /// Reads the journal and shows it.
 pub(super) fn run(args: &Show) -> End {
-    if let Err(text) = super::named_file(&args.config) {
-        return End::Refused { text, json: false };
-    }
-    let state = state_of(&args.config);
+    let state = match args.place.state() {
+        Ok(state) => state,
+        Err(text) => return End::Refused { text, json: false },
+    };
     let history = match file::read(&state) {
         Ok(history) => history,
         Err(error) => {
@@ -58,17 +56,6 @@ pub(super) fn run(args: &Show) -> End {
     } else {
         text(&state, &history, lines)
     })
-}
-
-/// The state file of a configuration, of a refused one too.
-fn state_of(config: &Path) -> PathBuf {
-    match watch::read(config, &variable) {
-        Ok(loaded) => match loaded.result {
-            Ok(config) => config.state,
-            Err(_) => resolve::state_path(&loaded.text, config),
-        },
-        Err(_) => resolve::state_path("", config),
-    }
 }
 
 fn chosen(history: &History, last: Option<usize>, since_ms: Option<u64>) -> &[Line] {

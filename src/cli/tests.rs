@@ -1,5 +1,6 @@
 //! Arguments and exit codes.
 use super::*;
+use std::path::Path;
 
 fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(std::iter::once("crossfade").chain(args.iter().copied()))
@@ -176,13 +177,6 @@ fn a_configuration_is_named_in_two_ways() {
     }
     assert!(parse(&["check", "a.yaml", "--config", "b.yaml"]).is_err());
     assert!(parse(&["run", "a.yaml", "--config", "b.yaml"]).is_err());
-}
-
-#[test]
-fn a_named_configuration_must_be_there() {
-    assert_eq!(named_file(Path::new(CONFIG)), Ok(()), "it may be missing");
-    let why = named_file(Path::new("none.yaml")).expect_err("it is not there");
-    assert_eq!(why, "there is no file none.yaml");
 }
 
 /// A command that prints a result prints it for programs too, and says so.

@@ -67,6 +67,7 @@ impl Bench {
         );
         let controller = super::start(Setup {
             start,
+            admin: ([127, 0, 0, 1], 8788).into(),
             require_state: false,
             clock: clock.clone(),
             updates: updated,

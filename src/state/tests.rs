@@ -430,3 +430,30 @@ fn what_was_found_is_said_as_part_of_a_sentence() {
         )
     );
 }
+
+#[test]
+fn the_holder_says_where_it_is_reached_for_as_long_as_it_holds_the_lock() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("x.state.json");
+    let asked = StateStore::new(path.clone());
+    assert_eq!(asked.holder(), None);
+    assert!(
+        !dir.path().join("x.state.lock").exists(),
+        "asking makes no file"
+    );
+    let admin: SocketAddr = "127.0.0.1:9".parse().expect("an address");
+    let mut first = StateStore::new(path.clone()).reached_at(admin);
+    assert_eq!(first.try_lock().expect("a lock file"), Lock::Held);
+    assert_eq!(asked.holder(), Some(admin));
+    drop(first);
+    assert_eq!(asked.holder(), None, "what a process leaves behind");
+    // The next one is somewhere else, and one that does not say where is not mistaken for it.
+    let admin: SocketAddr = "[::1]:10".parse().expect("an address");
+    let mut second = StateStore::new(path.clone()).reached_at(admin);
+    assert_eq!(second.try_lock().expect("a lock file"), Lock::Held);
+    assert_eq!(asked.holder(), Some(admin));
+    drop(second);
+    let mut third = StateStore::new(path);
+    assert_eq!(third.try_lock().expect("a lock file"), Lock::Held);
+    assert_eq!(asked.holder(), None);
+}

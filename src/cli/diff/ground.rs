@@ -5,7 +5,7 @@
 //! is written, and no lock is taken.
 
 use crate::cli::client::Sidecar;
-use crate::cli::{Check, commands, variable};
+use crate::cli::{Check, place, variable};
 use crate::config::watch::{Hash, Loaded};
 use crate::config::{Config, resolve, watch};
 use crate::outcome::Attempt;
@@ -138,7 +138,11 @@ struct Running {
 async fn ask(args: &Check, ground: &mut Ground) -> Result<(), Missing> {
     let base = match &args.admin {
         Some(base) => base.clone(),
-        None => commands::url(ground.config.admin).map_err(|it| Missing::Failed(it.to_string()))?,
+        None => {
+            let store = StateStore::new(ground.config.state.clone());
+            let admin = store.holder().unwrap_or(ground.config.admin);
+            place::url(admin).map_err(|it| Missing::Failed(it.to_string()))?
+        }
     };
     let status = status(&base).await;
     match (status, &args.admin) {
