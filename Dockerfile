@@ -26,6 +26,6 @@ WORKDIR /etc/crossfade
 VOLUME /var/lib/crossfade
 EXPOSE 8787 8788
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \
-    CMD ["crossfade", "status", "--config", "/etc/crossfade/rollout.yaml"]
+    CMD ["crossfade", "health", "--config", "/etc/crossfade/rollout.yaml"]
 ENTRYPOINT ["crossfade"]
 CMD ["run", "--config", "/etc/crossfade/rollout.yaml"]

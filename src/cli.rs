@@ -69,6 +69,11 @@ enum Command {
     Simulate(Box<simulate::Simulate>),
     /// Say how the rollout stands.
     Status(Ask),
+    /// Say whether the sidecar is alive; made for health checks: exits 0 if it is.
+    ///
+    /// Asks /healthz alone, so neither a rollback nor a refused configuration counts as ill. It
+    /// asks where the running process listens, whatever was written into the configuration since.
+    Health(Ask),
     // Its words are beside its arguments.
     History(history::Show),
     /// Take every call back to the original, until `rearm`.
@@ -267,6 +272,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Simulate(args) => simulate::run(&args),
         Command::History(show) => finish(Ok(history::run(&show))),
         Command::Status(ask) => finish(block_on(commands::status(&ask))),
+        Command::Health(ask) => finish(block_on(commands::health(&ask))),
         Command::Rollback(act) => finish(block_on(commands::act(Verb::Rollback, &act))),
         Command::Rearm(act) => finish(block_on(commands::act(Verb::Rearm, &act))),
         Command::Pause(act) => finish(block_on(commands::act(Verb::Pause, &act))),

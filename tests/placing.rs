@@ -90,3 +90,37 @@ fn a_change_is_refused_where_nothing_tells_the_sidecar() {
     assert_eq!(told.code, Some(1));
     assert!(told.err.contains("there is no file "), "{}", told.err);
 }
+
+#[test]
+fn a_health_check_follows_the_process_and_not_the_file() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let providers = Providers::start();
+    providers.write_config(dir.path(), 5);
+    let sidecar = Sidecar::start(dir.path());
+    let healthy = format!("healthy: http://{}/\n", sidecar.admin);
+    let told = crossfade(dir.path(), &["health"]);
+    assert_eq!((told.code, &told.out), (Some(0), &healthy), "{}", told.err);
+
+    // `admin` takes a restart; until then nothing listens on the new port.
+    let file = dir.path().join("rollout.yaml");
+    let text = fs::read_to_string(&file).expect("written");
+    let edited = text.replace("admin: 127.0.0.1:0", "admin: 127.0.0.1:1");
+    assert_ne!(edited, text);
+    fs::write(&file, edited).expect("writable");
+    let told = crossfade(dir.path(), &["health"]);
+    assert_eq!((told.code, &told.out), (Some(0), &healthy), "{}", told.err);
+    let told = crossfade(dir.path(), &["health", "--json"]);
+    let said: Value = serde_json::from_str(&told.out).expect("JSON");
+    assert_eq!(said["healthy"], true);
+    assert_eq!(crossfade(dir.path(), &["status"]).code, Some(0));
+    for how in SPOILED {
+        spoil(dir.path(), how);
+        let told = crossfade(dir.path(), &["health"]);
+        assert_eq!((told.code, &told.out), (Some(0), &healthy), "{}", told.err);
+    }
+    sidecar.kill();
+    fs::write(&file, "admin: 127.0.0.1:1\n").expect("writable");
+    let told = crossfade(dir.path(), &["health"]);
+    assert_eq!((told.code, told.out.as_str()), (Some(69), ""));
+    assert!(told.err.contains("http://127.0.0.1:1/"), "{}", told.err);
+}

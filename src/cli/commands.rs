@@ -1,4 +1,4 @@
-//! What is asked of a running sidecar: `status`, and the commands.
+//! What is asked of a running sidecar: `status`, `health`, and the commands.
 
 use super::client::{Answer, Sidecar};
 use super::end::remark;
@@ -7,6 +7,7 @@ use super::who::who;
 use super::{Act, Ask, End, variable};
 use crate::config::secret::Secret;
 use crate::controller::Verb;
+use http::uri::Uri;
 use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
@@ -29,6 +30,35 @@ pub(super) async fn status(ask: &Ask) -> End {
     };
     let answer = sidecar.get("/api/status", accept).await;
     conclude(ask, &sidecar, answer, |body| body)
+}
+
+/// Says whether the sidecar is alive. A process that waits beside another one's state is found in its
+/// own configuration, so each place that may be meant is asked.
+pub(super) async fn health(ask: &Ask) -> End {
+    let (first, others) = match bases(ask, Purpose::Read) {
+        Ok(bases) => bases,
+        Err(text) => return End::Refused { text, json: false },
+    };
+    let mut ills = Vec::new();
+    for base in std::iter::once(first).chain(others) {
+        let sidecar = Sidecar { base, token: None };
+        match sidecar.get("/healthz", "text/plain").await {
+            Ok(Answer { ours, status, .. }) if ours && status.is_success() => {
+                let admin = sidecar.base.to_string();
+                return End::Done(if ask.json {
+                    format!("{:#}\n", json!({ "healthy": true, "admin": admin }))
+                } else {
+                    format!("healthy: {admin}\n")
+                });
+            }
+            Ok(Answer { ours: false, .. }) => {
+                ills.push(format!("{} is no admin port of crossfade's", sidecar.base));
+            }
+            Ok(Answer { status, .. }) => ills.push(format!("{} answers {status}", sidecar.base)),
+            Err(why) => ills.push(format!("no sidecar answers at {}: {why}", sidecar.base)),
+        }
+    }
+    End::Unavailable(ills.join("; "))
 }
 
 /// Gives a command.
@@ -120,23 +150,26 @@ fn conclude(
 
 /// The sidecar that the arguments name.
 fn find(ask: &Ask, purpose: Purpose) -> Result<Sidecar, String> {
-    let base = match &ask.admin {
-        Some(base) => base.clone(),
-        None => {
-            let admin = match ask.place.ports(purpose)? {
-                Ports::Known(admin, _) => admin,
-                Ports::Assumed(admin, missing) => {
-                    remark(&format!("{missing}; asked the default, {admin}"));
-                    admin
-                }
-            };
-            place::url(admin).map_err(|error| error.to_string())?
+    let (base, _) = bases(ask, purpose)?;
+    let token = token()?;
+    Ok(Sidecar { base, token })
+}
+
+/// The admin port that the arguments name, and others that they may mean.
+fn bases(ask: &Ask, purpose: Purpose) -> Result<(Uri, Vec<Uri>), String> {
+    if let Some(base) = &ask.admin {
+        return Ok((base.clone(), Vec::new()));
+    }
+    let (first, others) = match ask.place.ports(purpose)? {
+        Ports::Known(first, others) => (first, others),
+        Ports::Assumed(admin, missing) => {
+            remark(&format!("{missing}; asked the default, {admin}"));
+            (admin, Vec::new())
         }
     };
-    Ok(Sidecar {
-        base,
-        token: token()?,
-    })
+    let url = |admin| place::url(admin).map_err(|error| error.to_string());
+    let others: Result<_, _> = others.into_iter().map(url).collect();
+    Ok((url(first)?, others?))
 }
 
 /// The admin token, from where the sidecar has it too.
