@@ -5,8 +5,8 @@
 #   docker run -v $PWD/deploy/compose/real:/etc/crossfade:ro -v crossfade:/var/lib/crossfade \
 #     --read-only -p 127.0.0.1:8787:8787 -e CROSSFADE_ADMIN_TOKEN crossfade:0.1.0
 #
-# In a container `listen` is not loopback, so that the published port reaches it, and `state` is under
-# /var/lib/crossfade: deploy/compose/real/rollout.yaml says both. AWS credentials come as ever.
+# In a container `listen` is not loopback, so that the published port reaches it, as
+# deploy/compose/real/rollout.yaml says. AWS credentials come as ever.
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
@@ -23,6 +23,9 @@ COPY --from=build /image /
 USER 65532:65532
 # Where commands look for rollout.yaml: `docker exec … crossfade history` needs no more.
 WORKDIR /etc/crossfade
+# Here, so that the latch and the last accepted configuration are found although rollout.yaml is
+# broken, empty or gone. A `state` in the file must say the same.
+ENV CROSSFADE_STATE=/var/lib/crossfade/state.json
 VOLUME /var/lib/crossfade
 EXPOSE 8787 8788
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \

@@ -6,6 +6,7 @@
 use crate::cli::who::who;
 use crate::clock::{self, RuleClock};
 use crate::config::problems::Problems;
+use crate::config::resolve::with_state;
 use crate::config::secret::Secret;
 use crate::config::watch;
 use crate::controller::{self, Ask, Controller, Handle};
@@ -33,7 +34,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -318,6 +319,8 @@ pub(crate) fn source(credentials: Option<Credentials>, env: &Env) -> Source {
 pub struct Options {
     /// `--config`.
     pub config_path: PathBuf,
+    /// `--state`, which stands for the variable of the same meaning.
+    pub state: Option<String>,
     /// `--require-state`.
     pub require_state: bool,
 }
@@ -371,7 +374,7 @@ async fn serve(options: Options, metrics: Arc<Metrics>) -> ExitCode {
         require_state: options.require_state,
         clock: RuleClock::system(),
         credentials: None,
-        env: Arc::new(variable),
+        env: Arc::new(with_state(options.state, variable)),
     };
     let app = match App::start_with(setup, Arc::clone(&metrics)).await {
         Ok(app) => app,
@@ -383,26 +386,22 @@ async fn serve(options: Options, metrics: Arc<Metrics>) -> ExitCode {
             return fail(code, &error);
         }
     };
-    let first = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    first.await;
+    either(&mut terminate, &mut interrupt).await;
     Process::Draining.emit(&metrics);
-    let second = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
     let finished = tokio::select! {
         finished = app.drain() => finished,
-        () = second => false,
+        () = either(&mut terminate, &mut interrupt) => false,
     };
     Process::Stopped { finished }.emit(&metrics);
     ExitCode::SUCCESS
+}
+
+/// Waits for one of two signals.
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
 }
 
 /// Puts the rollout's questions to the webhook gate, one at a time.

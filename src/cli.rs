@@ -104,6 +104,10 @@ struct Run {
     /// The same, without --config.
     #[arg(value_name = "FILE", conflicts_with = "config", hide = true)]
     file: Option<PathBuf>,
+    /// The state file, where the configuration does not say: so that it is found with one that is
+    /// broken or missing [default: the variable CROSSFADE_STATE].
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    state: Option<String>,
     /// Count a missing state file as rolled back: for places where one must be there.
     #[arg(long)]
     require_state: bool,
@@ -240,9 +244,11 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Run(Run {
             config,
             file,
+            state,
             require_state,
         }) => app::run(app::Options {
             config_path: file.unwrap_or(config),
+            state,
             require_state,
         }),
         Command::Demo(Demo {

@@ -47,7 +47,7 @@ mod explain;
 mod live;
 // `crossfade emulate` as a process: the parts that docker-compose.yml runs.
 mod emulate;
-// Which sidecar a command reaches when its file was edited, broken or deleted.
+// Which sidecar and state are found when the file was edited, broken or deleted.
 mod placing;
 // SIGKILL around a trip, many times.
 mod kill;

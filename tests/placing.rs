@@ -1,7 +1,7 @@
-//! Which sidecar a command reaches, whatever has become of rollout.yaml since it started.
+//! Which sidecar and which state a command or a start finds, whatever has become of rollout.yaml.
 
 use crate::support::sidecar::{Providers, Sidecar};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -123,4 +123,42 @@ fn a_health_check_follows_the_process_and_not_the_file() {
     let told = crossfade(dir.path(), &["health"]);
     assert_eq!((told.code, told.out.as_str()), (Some(69), ""));
     assert!(told.err.contains("http://127.0.0.1:1/"), "{}", told.err);
+}
+
+#[test]
+fn a_state_that_is_named_outside_is_found_without_the_file() {
+    let providers = Providers::start();
+    for how in [Some(""), Some("listen: 127.0.0.1:0\n"), None] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        providers.write_config(dir.path(), 100);
+        let state = dir.path().join("state/x.json");
+        let state = state.to_str().expect("text");
+        let named = [("CROSSFADE_STATE", state)];
+        let sidecar = Sidecar::start_with(dir.path(), &named);
+        assert_eq!(sidecar.status()["percent"], 100);
+        // The copy is written behind the state.
+        while !dir.path().join("state/x.config.yaml").exists() {
+            std::thread::yield_now();
+        }
+        sidecar.kill();
+        spoil(dir.path(), how);
+
+        let sidecar = Sidecar::start_with(dir.path(), &named);
+        let status = sidecar.status();
+        assert_eq!(status["percent"], 0, "{how:?}");
+        assert_eq!(status["holds"], json!(["config_refused"]), "{how:?}");
+        assert_ne!(status["config"]["problems"], json!([]), "{how:?}");
+        // Without the state nothing leads there; with it every command does.
+        assert_ne!(
+            crossfade(dir.path(), &["rollback", "--reason", "x"]).code,
+            Some(0)
+        );
+        let args = ["rollback", "--reason", "a test", "--state", state];
+        let told = crossfade(dir.path(), &args);
+        assert_eq!(told.code, Some(0), "{how:?}: {}", told.err);
+        assert_eq!(sidecar.status()["state"], "rolled_back", "{how:?}");
+        let told = crossfade(dir.path(), &["history", "--state", state]);
+        assert_eq!(told.code, Some(0), "{how:?}: {}", told.err);
+        assert!(told.out.contains("a test"), "{}", told.out);
+    }
 }

@@ -9,6 +9,7 @@ use super::{CONFIG, variable};
 use crate::config::{defaults, resolve, watch};
 use crate::state::StateStore;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use http::uri::Uri;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,10 @@ pub(super) struct Place {
     /// The configuration that the sidecar runs.
     #[arg(long, value_name = "FILE", default_value = CONFIG)]
     pub(super) config: PathBuf,
+    /// Its state file, where the configuration does not say: one that is broken or missing cannot
+    /// [default: the variable CROSSFADE_STATE].
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) state: Option<String>,
 }
 
 /// What becomes of the answer.
@@ -46,10 +51,13 @@ impl Place {
     ///
     /// If a configuration was named that is not there: an answer about another place would mislead.
     pub(super) fn state(&self) -> Result<PathBuf, String> {
-        self.named()?;
-        Ok(match watch::read(&self.config, &variable) {
+        let env = self.env();
+        if env(resolve::STATE_VARIABLE).is_none_or(|state| state.is_empty()) {
+            self.named()?;
+        }
+        Ok(match watch::read(&self.config, &env) {
             Ok(loaded) => self.state_of(&loaded),
-            Err(_) => resolve::state_path("", &self.config),
+            Err(_) => resolve::state_path("", &self.config, &env),
         })
     }
 
@@ -59,10 +67,11 @@ impl Place {
     ///
     /// If nothing tells one, and a guess would not do.
     pub(super) fn ports(&self, purpose: Purpose) -> Result<Ports, String> {
-        let read = watch::read(&self.config, &variable).ok();
+        let env = self.env();
+        let read = watch::read(&self.config, &env).ok();
         let state = match &read {
             Some(loaded) => self.state_of(loaded),
-            None => resolve::state_path("", &self.config),
+            None => resolve::state_path("", &self.config, &env),
         };
         let store = StateStore::new(state);
         let of_file = match &read {
@@ -99,8 +108,13 @@ impl Place {
     fn state_of(&self, loaded: &watch::Loaded) -> PathBuf {
         match &loaded.result {
             Ok(config) => config.state.clone(),
-            Err(_) => resolve::state_path(&loaded.text, &self.config),
+            Err(_) => resolve::state_path(&loaded.text, &self.config, &self.env()),
         }
+    }
+
+    /// The environment, with what `--state` says.
+    fn env(&self) -> impl Fn(&str) -> Option<String> + use<> {
+        resolve::with_state(self.state.clone(), variable)
     }
 
     /// Whether a configuration that was named is there; the usual one may be missing.
@@ -114,7 +128,9 @@ impl Place {
 
 /// The admin port of a configuration, of a refused one as far as it tells.
 fn admin_of(text: &str, file: &Path) -> Option<SocketAddr> {
-    match resolve::load_at(text, file, &variable) {
+    // Where the state is, is known.
+    let env = |name: &str| variable(name).filter(|_| name != resolve::STATE_VARIABLE);
+    match resolve::load_at(text, file, &env) {
         Ok(config) => Some(config.admin),
         Err(_) => admin_line(text),
     }
@@ -163,6 +179,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let place = Place {
             config: dir.path().join("rollout.yaml"),
+            state: None,
         };
         let ask = |text: &str| {
             std::fs::write(&place.config, text).expect("written");
@@ -187,6 +204,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let place = Place {
             config: dir.path().join("rollout.yaml"),
+            state: None,
         };
         for purpose in [Purpose::Change, Purpose::Read] {
             let missing = place.ports(purpose).expect_err("no file");

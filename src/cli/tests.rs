@@ -66,6 +66,9 @@ fn the_usual_commands_are_understood() {
     for args in [
         &["run"][..],
         &["run", "--config", "a.yaml", "--require-state"],
+        &["run", "--state", "/var/lib/crossfade/state.json"],
+        &["history", "--state", "s.json"],
+        &["rearm", "--state", "s.json", "--reason", "healthy again"],
         &["demo", "--plain"],
         &["demo", "--serve"],
         &["demo", "--record", "a.jsonl"],

@@ -30,8 +30,8 @@ use super::section::Sink;
 use super::shape::Entries;
 use super::shape::Reader;
 use super::shape::Shape;
-use super::shape::Text;
 use super::values;
+use place::beside;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
@@ -43,12 +43,14 @@ mod climb;
 mod compared;
 mod notify;
 mod original;
+mod place;
 mod rollout;
 mod sampling;
 mod together;
 mod traces;
 
 pub(super) use access::public_listener;
+pub use place::{STATE_VARIABLE, state_path, with_state};
 
 /// Reads a configuration. Relative paths stay as they are written.
 ///
@@ -75,7 +77,8 @@ pub fn load_at(
     let mut root = Section::root(&sink, &tree);
     let mut draft = read(&mut root, env, file);
     root.finish();
-    draft.state = beside(file, &draft.state);
+    let written = beside(file, &draft.state);
+    draft.state = place::settle(&sink, &tree, written, env);
     if let Listen::Unix(path) = &mut draft.listen {
         *path = beside(file, path);
     }
@@ -120,31 +123,6 @@ pub(super) fn note_all(sink: &Sink) {
     }
 }
 
-/// Where the state of a refused configuration is, as far as its text tells: the process that starts
-/// with it must find the latch and the last accepted copy all the same.
-pub fn state_path(text: &str, file: &Path) -> PathBuf {
-    let of_tree = |node: &Node| match node {
-        Node::Map(map) => map.value("state").and_then(|node| state().read(node).ok()),
-        Node::Nothing
-        | Node::Bool(_)
-        | Node::Number(_)
-        | Node::Text(_)
-        | Node::List(_)
-        | Node::Tagged => None,
-    };
-    let whole = raw::parse(text).ok();
-    // Where the file is no YAML, the line of the key mostly still is.
-    let line = || text.lines().find(|line| line.starts_with("state:"));
-    let told = match whole {
-        Some(node) => of_tree(&node),
-        None => line().and_then(|line| of_tree(&raw::parse(line).ok()?)),
-    };
-    beside(
-        file,
-        &told.unwrap_or_else(|| PathBuf::from(defaults::STATE)),
-    )
-}
-
 /// Everything read, before it is known whether there were mistakes.
 struct Draft {
     listen: Listen,
@@ -185,7 +163,7 @@ fn read(root: &mut Section<'_>, env: &impl Fn(&str) -> Option<String>, file: &Pa
         callers: access::callers(root),
         notify: notify::read(root, env, file),
         traces: traces::read(root, env),
-        state: root.value("state", PathBuf::from(defaults::STATE), state()),
+        state: root.value("state", PathBuf::from(defaults::STATE), place::state()),
     }
 }
 
@@ -284,39 +262,7 @@ fn list<T>(
     section.optional(key, Reader::new(shape, read))
 }
 
-fn state() -> Reader<'static, PathBuf> {
-    let fits = |text: &str| {
-        let path = Path::new(text);
-        let taken = path
-            .extension()
-            .is_some_and(|own| TAKEN.iter().any(|taken| own == *taken));
-        path.file_name().is_some() && !text.ends_with('/') && !text.contains('\0') && !taken
-    };
-    values::text(Text::new(STATE, STATE_PATTERN), fits)
-        .map(PathBuf::from)
-        .written(|path| Some(path.display().to_string().into()))
-}
-
-/// `path`, relative to the directory of `file`.
-fn beside(file: &Path, path: &Path) -> PathBuf {
-    // `join` leaves an absolute path as it is.
-    file.parent()
-        .map_or_else(|| path.to_owned(), |directory| directory.join(path))
-}
-
 /// A variable that is set to something.
 fn variable(env: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     env(name).filter(|value| !value.is_empty())
 }
-
-const STATE: &str = "the path of a file, such as /var/lib/crossfade/state.json; its extension is \
-                     not one of the files beside it (lock, journal, outbox, bad, tmp, yaml, yml)";
-
-/// No extension of [`TAKEN`]; a name that only begins with a dot has none.
-const STATE_PATTERN: &str = concat!(
-    r"^(?!.*[^/]\.(?:lock|journal|outbox|bad|tmp|yaml|yml)$)",
-    r"(?!(?:.*/)?\.\.$)(?!\.$)[^\u0000]*[^\u0000/]$"
-);
-
-/// What lies beside the state file, and what the configuration itself may be.
-const TAKEN: [&str; 7] = ["lock", "journal", "outbox", "bad", "tmp", "yaml", "yml"];

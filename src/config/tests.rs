@@ -1245,11 +1245,49 @@ fn the_state_of_a_refused_file_is_found() {
         ("state: rollout.yaml\n", "/etc/c/crossfade.state.json"),
     ] {
         assert_eq!(
-            resolve::state_path(text, file),
+            resolve::state_path(text, file, &|_| None),
             PathBuf::from(expected),
             "{text:?}"
         );
+        let told = resolve::with_state(Some("/told/x.json".to_owned()), |_| None);
+        let path = resolve::state_path(text, file, &told);
+        assert_eq!(path, PathBuf::from("/told/x.json"), "{text:?}");
     }
+}
+
+#[test]
+fn the_state_may_be_said_outside_of_the_file_if_that_is_no_contradiction() {
+    let file = std::path::Path::new("/etc/c/rollout.yaml");
+    let load = |rest: &str, outside: &str| {
+        let env = |name: &str| (name == resolve::STATE_VARIABLE).then(|| outside.to_owned());
+        let text = format!("{LEAST}{rest}");
+        resolve::load_at(&text, file, &env).map(|config| config.state)
+    };
+    for (rest, outside) in [
+        ("", "/var/x.json"),
+        ("state: /var/x.json\n", "/var/x.json"),
+        ("state: /var/./x.json\n", "/var//x.json"),
+    ] {
+        let state = load(rest, outside).expect(rest);
+        assert_eq!(state, PathBuf::from("/var/x.json"), "{rest}");
+    }
+    // Nothing is said by an empty variable.
+    let state = load("", "").expect("the default");
+    assert_eq!(state, PathBuf::from("/etc/c/crossfade.state.json"));
+    let contradiction = load("state: x.json\n", "/var/x.json").expect_err("two places");
+    assert_eq!(
+        contradiction.lines(),
+        [
+            "state: found /etc/c/x.json; accepted: the same as --state or CROSSFADE_STATE says, \
+          /var/x.json; or one of the two left out"
+        ]
+    );
+    let wrong = load("", "/var/x.yaml").expect_err("no place for it");
+    let line = &wrong.lines()[0];
+    assert!(
+        line.starts_with("CROSSFADE_STATE (environment): found "),
+        "{line}"
+    );
 }
 
 #[test]

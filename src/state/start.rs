@@ -34,7 +34,7 @@ pub struct Refused {
     pub hash: Option<Hash>,
 }
 
-/// Reads `file`, or the copy beside the state file that it names.
+/// Reads `file`, or the copy beside the state file that it or the environment names.
 ///
 /// # Errors
 ///
@@ -67,18 +67,23 @@ pub fn start(file: &Path, env: &impl Fn(&str) -> Option<String>) -> Result<Start
             },
         ),
     };
-    let state = resolve::state_path(&text, file);
+    let state = resolve::state_path(&text, file, env);
     let copy = StateStore::new(state.clone()).load_config_copy();
     let Ok(Some(text)) = copy else {
         return Err(refused.problems);
     };
-    // What the environment says wrongly is among the problems; the copy was accepted without it.
+    // What the environment says wrongly is among the problems; the copy was accepted without it. Where
+    // the state is, is known.
     let sound = |name: &str| {
         let wrong = refused
             .problems
             .iter()
             .any(|problem| problem.is_of_variable(name));
-        if wrong { None } else { env(name) }
+        if wrong || name == resolve::STATE_VARIABLE {
+            None
+        } else {
+            env(name)
+        }
     };
     let Ok(mut config) = resolve::load_at(&text, file, &sound) else {
         return Err(refused.problems);

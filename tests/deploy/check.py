@@ -8,6 +8,7 @@ and judges those files and mistyped ones beside it. Prints one line per check; e
 """
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -26,6 +27,8 @@ from policy_sentry.querying.conditions import get_condition_keys_for_service
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 KUBERNETES = "1.32"
+STATE = "/var/lib/crossfade/state.json"
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["crossfade"]
 CROSSFADE = pathlib.Path(sys.argv[1]).resolve()
 
 passed = failed = 0
@@ -59,6 +62,9 @@ def kubernetes(path):
         if manifest["kind"] in ("Deployment", "StatefulSet"):
             pod = manifest["spec"]["template"]["spec"]
             check(f"{name}: mounts", dangling_mounts(pod, manifest["spec"]))
+            [own] = [one for one in pod.get("initContainers", []) + pod["containers"] if one["name"] == "crossfade"]
+            variables = {each["name"]: each.get("value") for each in own["env"]}
+            check(f"{name}: state", misplaced(variables, own["volumeMounts"], "mountPath"))
 
 
 def dangling_mounts(pod, spec):
@@ -68,6 +74,35 @@ def dangling_mounts(pod, spec):
     containers = pod.get("initContainers", []) + pod["containers"]
     mounts = {mount["name"] for one in containers for mount in one.get("volumeMounts", [])}
     return [f"no volume {name}" for name in sorted(mounts - volumes)]
+
+
+def misplaced(variables, mounts, key):
+    """Whether the state is named outside of rollout.yaml, as all of them name it, and on a volume."""
+    state = variables.get("CROSSFADE_STATE")
+    problems = [] if state == STATE else [f"CROSSFADE_STATE is {state}, not {STATE}"]
+    kept = any(str(pathlib.Path(STATE).parent) == mount[key] for mount in mounts)
+    return problems if kept else [*problems, f"no volume for {STATE}"]
+
+
+def images():
+    """The image, the compose file and the unit name the state outside of rollout.yaml too."""
+    told = {
+        "Dockerfile": re.findall(r"^ENV CROSSFADE_STATE=(.*)$", (ROOT / "Dockerfile").read_text(), re.M),
+        "crossfade.service": re.findall(
+            r"^Environment=CROSSFADE_STATE=(.*)$", (DEPLOY / "systemd/crossfade.service").read_text(), re.M),
+        "docker-compose.yml": [COMPOSE["environment"].get("CROSSFADE_STATE")],
+    }
+    for name, states in told.items():
+        check(f"{name}: state", [] if states == [STATE] else [f"CROSSFADE_STATE is {states}, not {STATE}"])
+    for file in sorted((DEPLOY / "compose").glob("*/rollout.yaml")):
+        crossfade_check(f"{file.parent.name}/rollout.yaml", file.read_text())
+
+
+def health(name, command):
+    """Whether a health check is a command of crossfade's."""
+    done = subprocess.run([CROSSFADE, *command, "--help"], capture_output=True, text=True)
+    asks = command[0] == "health" and done.returncode == 0
+    check(f"{name}: health check", [] if asks else [f"{command}: {done.stderr}"])
 
 
 def crossfade_check(name, text):
@@ -81,7 +116,9 @@ def refusals(text):
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "rollout.yaml")
         file.write_text(text)
-        done = subprocess.run([CROSSFADE, "check", file], capture_output=True, text=True)
+        # As the manifests name it: another `state` in the file is a mistake.
+        env = os.environ | {"CROSSFADE_STATE": STATE} if "/var/lib" in text else None
+        done = subprocess.run([CROSSFADE, "check", file], capture_output=True, text=True, env=env)
     return [] if done.returncode == 0 else [done.stdout + done.stderr]
 
 
@@ -138,6 +175,10 @@ def task_definition(path):
         for mount in one.get("mountPoints", [])
     }
     check(f"{path.name}: mounts", [f"no volume {name}" for name in sorted(mounts - volumes)])
+    [own] = [one for one in definition["containerDefinitions"] if one["name"] == "crossfade"]
+    variables = {each["name"]: each["value"] for each in own["environment"]}
+    check(f"{path.name}: state", misplaced(variables, own["mountPoints"], "containerPath"))
+    health(path.name, own["healthCheck"]["command"][2:])
 
 
 def unknown_values(value, shape, place=""):
@@ -267,5 +308,9 @@ for policy_file in sorted((DEPLOY / "iam").glob("*.json")):
 printed_policies()
 unit(DEPLOY / "systemd/crossfade.service")
 dockerfile(ROOT / "Dockerfile")
+images()
+health("docker-compose.yml", COMPOSE["healthcheck"]["test"][2:])
+[image_health] = re.findall(r'^ +CMD (\[.*\])$', (ROOT / "Dockerfile").read_text(), re.M)
+health("Dockerfile", json.loads(image_health)[1:])
 print(f"{passed} passed, {failed} failed")
 sys.exit(1 if failed else 0)

@@ -73,7 +73,7 @@ pub(super) async fn find(args: &Check, loaded: &Loaded) -> Result<Ground, Missin
                 watch::read(file, &variable).map_err(|it| Missing::Failed(it.to_string()))?;
             (read.text, What::File, file.display().to_string())
         }
-        None => copy(&resolve::state_path(&loaded.text, &args.file))?,
+        None => copy(&resolve::state_path(&loaded.text, &args.file, &variable))?,
     };
     // As if it were in the place of the new one: so relative paths mean the same.
     let config = resolve::load_at(&text, &args.file, &variable).map_err(|problems| {
@@ -111,7 +111,7 @@ fn copy(state: &Path) -> Result<(String, What, String), Missing> {
 fn record<'a>(config: &Config, text: &str, files: impl Iterator<Item = &'a Path>) -> Record {
     let attempt = Attempt(config.rollout.attempt);
     for file in files {
-        let store = StateStore::new(resolve::state_path(text, file));
+        let store = StateStore::new(resolve::state_path(text, file, &variable));
         match store.read(false) {
             Found::Record(record) => return record,
             Found::FirstStart => {}

@@ -167,7 +167,7 @@ const BOUNDS: &[Words] = &[
     ),
     (
         "state",
-        "The file that remembers a rollback; beside it lie its lock, the journal and the last accepted configuration. Put it on a volume that survives the container. Relative to the directory of this file.",
+        "The file that remembers a rollback; beside it lie its lock, the journal and the last accepted configuration. Put it on a volume that survives the container. Relative to the directory of this file. `CROSSFADE_STATE` or `--state` say it outside of the file, so that a broken or missing one cannot hide it; where both say it, they must agree.",
         &["/var/lib/crossfade/state.json"],
     ),
 ];
