@@ -2,9 +2,10 @@
 //!
 //! On a loopback or Unix-socket listener whoever reaches it may, with a browser kept out: a page
 //! that rebinds DNS carries a name in `Host`, a form has no JSON content type, and a script has an
-//! `Origin`. On any other address the caller's key must be listed.
+//! `Origin`. On any other address the caller's key must be listed, which no page knows: there the name
+//! by which callers find crossfade does not matter.
 
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, is_loopback};
 use crate::translate::Reason;
 use crate::upstream::original::API_KEY;
 use http::header::{
@@ -73,7 +74,11 @@ fn bars_page(headers: &HeaderMap) -> Option<Barred> {
 
 fn bars_caller(config: &Config, headers: &HeaderMap) -> Option<Barred> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    if matches!(config.listen, Listen::Tcp(_)) && !host.is_some_and(|host| is_ours(config, host)) {
+    let named = match config.listen {
+        Listen::Tcp(address) => is_loopback(address),
+        Listen::Unix(_) => false,
+    };
+    if named && !host.is_some_and(|host| is_ours(config, host)) {
         return Some(Barred::Host);
     }
     let Some(allowed) = &config.callers else {
@@ -187,6 +192,23 @@ mod tests {
         ] {
             assert_eq!(barred(foreign), Some(Barred::Host), "{foreign}");
         }
+    }
+
+    /// As in a cluster, where each namespace calls a service by another name.
+    #[test]
+    fn where_the_key_decides_any_host_will_do() {
+        let hash = hex::encode(Sha256::digest("test-app-key"));
+        let callers = format!("callers: {{ key_sha256: ['{hash}'] }}\n");
+        let barred = |listen: &str, host, key| {
+            let config = config(&format!("listen: {listen}\n{callers}"));
+            let rest = [("content-type", "application/json"), ("api-key", key)];
+            bars_bedrock(&config, &headers(&[&[("host", host)], &rest[..]].concat()))
+        };
+        let name = "crossfade.prod:8787";
+        assert_eq!(barred("0.0.0.0:8787", name, "test-app-key"), None);
+        assert_eq!(barred("0.0.0.0:8787", name, "another"), Some(Barred::Key));
+        let loopback = barred("127.0.0.1:8787", name, "test-app-key");
+        assert_eq!(loopback, Some(Barred::Host));
     }
 
     #[test]

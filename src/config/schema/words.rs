@@ -92,7 +92,7 @@ const BOUNDS: &[Words] = &[
     ),
     (
         "hosts",
-        "Names besides IP literals and `localhost` that callers may use in `Host`.",
+        "Names besides IP literals and `localhost` that may be used in `Host`: on the admin port, and in calls where `listen` is loopback. On another address the key of `callers` decides, whatever the name.",
         &[],
     ),
     (
