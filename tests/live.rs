@@ -471,24 +471,11 @@ fn the_least_policy_is_printed_without_asking_anyone() {
     assert_eq!(place.providers.bedrock.count(), 0);
 }
 
-/// What the documented example needs is what is deployed for it, but for the example of a profile.
+/// What the documented example needs is what is deployed for it.
 #[test]
 fn the_documented_example_needs_what_is_deployed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = run(root, &["--iam", "rollout.yaml"], &[]);
-    let needed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let deployed = std::fs::read(root.join("deploy/iam/policy.json")).expect("readable");
-    let deployed: Value = serde_json::from_slice(&deployed).expect("JSON");
-    assert_eq!(needed["Statement"].as_array().map(Vec::len), Some(1));
-    let resources = |policy: &Value| {
-        let list = policy["Statement"][0]["Resource"]
-            .as_array()
-            .expect("a list");
-        let mut list: Vec<String> = list.iter().map(Value::to_string).collect();
-        list.sort_unstable();
-        list
-    };
-    assert_eq!(resources(&needed), resources(&deployed));
-    let action = "/Statement/0/Action";
-    assert_eq!(needed.pointer(action), deployed.pointer(action));
+    let deployed = std::fs::read_to_string(root.join("deploy/iam/policy.json")).expect("readable");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), deployed);
 }
