@@ -19,9 +19,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::fs::Permissions;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -47,7 +49,8 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
-    /// Opens it. A socket file that a killed process left is replaced.
+    /// Opens it. A socket file that a killed process left is replaced; whoever is of its group may
+    /// connect, whatever the umask says.
     ///
     /// # Errors
     ///
@@ -62,7 +65,9 @@ impl Listener {
                         Ok(()) | Err(_) => {}
                     }
                 }
-                UnixListener::bind(path).map(|listener| Self::Unix(listener, path.clone()))
+                let listener = Self::Unix(UnixListener::bind(path)?, path.clone());
+                std::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
+                Ok(listener)
             }
         }
     }
@@ -229,3 +234,7 @@ const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// How long nobody is accepted after a failure to accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Of a Unix socket. Connecting takes the right to write, which the usual umask leaves to the owner
+/// alone; an app beside it has another user and, where it is meant to, a group in common.
+const SOCKET_MODE: u32 = 0o660;

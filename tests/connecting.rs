@@ -6,6 +6,7 @@ use crate::support::sidecar::{Providers, Sidecar, chat, exchange};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -177,7 +178,14 @@ fn the_data_port_may_be_a_unix_socket() {
     // What a killed process left behind is replaced.
     for _ in 0..2 {
         let sidecar = Sidecar::start(dir.path());
-        let mut stream = UnixStream::connect(dir.path().join("app.sock")).expect("it listens");
+        let socket = dir.path().join("app.sock");
+        // The app has another user, and a group in common.
+        let mode = std::fs::metadata(&socket)
+            .expect("there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o660);
+        let mut stream = UnixStream::connect(socket).expect("it listens");
         stream.write_all(&chat(ANY_PORT, "hi")).expect("writable");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");

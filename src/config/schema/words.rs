@@ -20,7 +20,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Words> {
 const PLACES: &[Words] = &[
     (
         "listen",
-        "Where the app's calls come in. The app's base URL is `http://HOST:PORT/v1`. On an address that others than this machine reach, `callers` is required.",
+        "Where the app's calls come in. The app's base URL is `http://HOST:PORT/v1`. On an address that others than this machine reach, `callers` is required. A socket has the mode 0660: its owner and its group may connect. In a directory with the setgid bit (`chmod g+s`; Kubernetes' `fsGroup` sets it) the group is the directory's.",
         &["127.0.0.1:8787", "unix:/run/crossfade.sock"],
     ),
     (
