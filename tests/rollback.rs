@@ -282,6 +282,22 @@ async fn a_state_that_cannot_be_read_counts_as_rolled_back() {
     }
 }
 
+/// Two attempts of one number could not be told apart in the journal.
+#[tokio::test]
+async fn an_attempt_that_the_journal_knows_is_not_given_twice() {
+    let mut world = World::at(100).await;
+    for verb in [Verb::Rollback, Verb::Rearm] {
+        world.command(verb, "a test").await.expect("in force");
+    }
+    assert_eq!(world.status().await["attempt"], 2);
+    world.kill().await;
+    std::fs::write(world.state_file(), "{\"version\": 1, \"att").expect("writable");
+    world.start().await;
+    world.wait_for(|now| now.latched).await;
+    let rearmed = world.command(Verb::Rearm, "looked at it").await;
+    assert_eq!(rearmed.expect("a person may").attempt.0, 3);
+}
+
 #[tokio::test]
 async fn a_state_file_that_is_deleted_under_a_running_process_comes_back_and_is_told() {
     let mut world = World::at(100).await;

@@ -6,9 +6,12 @@
 //! written before the configuration's copy, because a copy without a state file is the sign that a
 //! rollback was lost.
 
+use crate::journal::file;
+use crate::outcome::Attempt;
 use crate::rollout::Record;
 use crate::split::Percent;
 use crate::state::{Found, Lock, StateError, StateStore};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
@@ -47,8 +50,13 @@ pub(super) enum Ownership {
 /// What a job came to.
 #[derive(Debug)]
 pub(super) enum Done {
-    /// The lock was won, and this is what the file says.
-    Won(Found),
+    /// The lock was won.
+    Won {
+        /// What the file says.
+        found: Found,
+        /// The highest attempt that the journal knows, where the file does not say.
+        known: Option<Attempt>,
+    },
     /// Another process has the lock.
     Lost,
     /// The record is on disk.
@@ -97,7 +105,14 @@ impl Job {
     fn run(self, store: &mut StateStore, required: bool) -> Done {
         match self {
             Self::Lock => match store.try_lock() {
-                Ok(Lock::Held) => Done::Won(store.read(required)),
+                Ok(Lock::Held) => {
+                    let found = store.read(required);
+                    let known = match &found {
+                        Found::Tripped(_) => last_attempt(store.path()),
+                        Found::Record(_) | Found::FirstStart => None,
+                    };
+                    Done::Won { found, known }
+                }
                 Ok(Lock::HeldByOther) => Done::Lost,
                 Err(error) => Done::failed(false, &error),
             },
@@ -220,16 +235,17 @@ impl Saved {
     }
 
     /// Takes note of what a job came to. Gives what the state file says if it was just read.
-    pub(super) fn note(&mut self, done: Done) -> Option<Found> {
+    /// With it, the highest attempt that is known although it says none.
+    pub(super) fn note(&mut self, done: Done) -> Option<(Found, Option<Attempt>)> {
         self.problem = None;
         match done {
-            Done::Won(found) => {
+            Done::Won { found, known } => {
                 self.ownership = Ownership::Ours;
                 self.record = match &found {
                     Found::Record(record) => Some(record.clone()),
                     Found::FirstStart | Found::Tripped(_) => None,
                 };
-                return Some(found);
+                return Some((found, known));
             }
             Done::Lost => {
                 self.ownership = Ownership::Theirs;
@@ -255,4 +271,12 @@ impl Saved {
         }
         None
     }
+}
+
+/// The highest attempt in the journal beside the state file `state`. One that cannot be read knows
+/// nothing.
+fn last_attempt(state: &Path) -> Option<Attempt> {
+    let history = file::read(state).ok()?;
+    let attempts = history.lines.iter().map(|line| line.attempt);
+    attempts.max().map(Attempt)
 }

@@ -274,8 +274,8 @@ impl Task {
     }
 
     fn job_done(&mut self, done: Done) {
-        if let Some(found) = self.state.saved.note(done) {
-            self.first_read(found);
+        if let Some((found, known)) = self.state.saved.note(done) {
+            self.first_read(found, known);
         }
         let problem = self.state.saved.problem();
         if problem != self.state.alarm.as_deref() {
@@ -294,13 +294,15 @@ impl Task {
     }
 
     /// The lock was won, and this is what the state file says. Nothing went to Bedrock before, so
-    /// the machine starts anew with it; only a rollback by hand is more than the file knows.
-    fn first_read(&mut self, found: Found) {
+    /// the machine starts anew with it; only a rollback by hand is more than the file knows. `known`
+    /// is the last attempt that something else remembers: no number is given twice.
+    fn first_read(&mut self, found: Found, known: Option<Attempt>) {
         let attempt = Attempt(self.state.config.rollout.attempt);
         let record = match found {
             Found::Record(record) => record,
             Found::FirstStart => Record::first(attempt),
             Found::Tripped(tripped) => {
+                let attempt = known.map_or(attempt, |known| known.max(attempt));
                 let record = Record::lost(attempt, &tripped.to_string(), unix_ms());
                 if let Some(rollback) = record.rollback() {
                     self.metrics.rollback(rollback.rule);
