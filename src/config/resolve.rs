@@ -36,6 +36,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 
+mod abroad;
 mod access;
 mod bedrock;
 mod capabilities;

@@ -1234,6 +1234,23 @@ fn relative_paths_are_relative_to_the_file() {
 }
 
 #[test]
+fn an_empty_list_of_models_is_called_empty() {
+    for empty in ["{}", "\n"] {
+        let text =
+            format!("original: {{ url: https://api.openai.com }}\nbedrock:\n  models: {empty}");
+        let lines = mistakes_with(&text, &no_env);
+        let line = lines.first().expect("a mistake");
+        let nothing = if empty == "{}" {
+            "no model in it"
+        } else {
+            "nothing"
+        };
+        let told = format!("bedrock.models: found {nothing}; accepted: at least one line such as");
+        assert!(line.starts_with(&told), "{line}");
+    }
+}
+
+#[test]
 fn the_state_of_a_refused_file_is_found() {
     let file = std::path::Path::new("/etc/c/rollout.yaml");
     for (text, expected) in [

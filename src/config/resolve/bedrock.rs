@@ -44,7 +44,10 @@ pub(super) fn read(
     let models = match section.node("models") {
         Some(Node::Map(map)) if !map.entries.is_empty() => Some(models(sink, &path, map)),
         other => {
-            let found = other.map_or("nothing", kind);
+            let found = match other {
+                Some(Node::Map(_)) => "no model in it",
+                other => other.map_or("nothing", kind),
+            };
             sink.problem(Problem::new(path, found, MODELS));
             None
         }

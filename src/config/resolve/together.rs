@@ -10,6 +10,7 @@ use super::super::section::Sink;
 use super::super::section::join;
 use super::super::values::shown_duration;
 use super::Draft;
+use super::abroad;
 use super::access::TOKEN;
 use super::access::TOKEN_FILE;
 use super::access::public_listener;
@@ -60,6 +61,7 @@ pub(super) fn check(sink: &Sink, draft: &Draft) {
         let url = endpoint.and_then(|uri| BaseUrl::parse(&uri.to_string()).ok());
         sink.problems(url.and_then(|url| loops("bedrock.endpoint", &url, &own)));
         sink.problems(impatient(bedrock, draft.timeouts.total));
+        abroad::warn(sink, bedrock);
     }
 }
 

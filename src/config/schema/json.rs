@@ -94,6 +94,8 @@ fn shape(tree: &Tree, path: &str, shape: &Shape, words: Words) -> Words {
         Shape::Share(range) => told(words.plain("type", "string"), pattern::share(range)),
         Shape::Size(range) => told(words.plain("type", "string"), pattern::size(range)),
         Shape::Percent(range) => {
+            // No `multipleOf: 0.01` for the two decimals: many validators divide binary fractions, and
+            // an editor would then refuse 5.13 too.
             let bound = |percent| serde_json::to_value(percent).unwrap_or_default();
             let words = words
                 .plain("type", json!(["number", "string"]))
