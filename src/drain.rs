@@ -5,6 +5,9 @@
 //! noticed; at [`Phase::Cut`] whatever still runs is ended with an error that says so.
 
 use crate::clock;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -89,6 +92,32 @@ impl Watch {
         }
     }
 
+    /// Polls `work` to its end; `None` if `phase` comes first. The drain is waited for once in each
+    /// phase, as the waker of a task stays the same; every other poll costs one look more.
+    pub fn before<F: Future + Send>(
+        &self,
+        phase: Phase,
+        mut work: Pin<&mut F>,
+    ) -> impl Future<Output = Option<F::Output>> + Send {
+        let mut seen = self.phase.clone();
+        seen.mark_changed();
+        let reached = self.clone().reached(phase);
+        async move {
+            let mut reached = pin!(reached);
+            poll_fn(|cx| {
+                // Before the work, which may use up the task's turn: then nobody would be woken.
+                if !matches!(seen.has_changed(), Ok(false)) {
+                    seen.mark_unchanged();
+                    if reached.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(None);
+                    }
+                }
+                work.as_mut().poll(cx).map(Some)
+            })
+            .await
+        }
+    }
+
     /// A call came: while draining, callers have not all noticed yet.
     pub fn call_came(&self) {
         if self.phase() == Phase::Draining {
@@ -100,3 +129,31 @@ impl Watch {
 
 /// That long without a new call means that the callers have noticed.
 pub const QUIET: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_ends_before_its_phase_or_is_told_of_it() {
+        let drain = Drain::default();
+        let watch = drain.watch();
+        let done = watch.before(Phase::Closing, pin!(async { 7 })).await;
+        assert_eq!(done, Some(7));
+        let waiting = tokio::spawn(async move {
+            let mut polls = 0;
+            let work = poll_fn(|_| {
+                polls += 1;
+                Poll::<()>::Pending
+            });
+            let done = watch.before(Phase::Closing, pin!(work)).await;
+            (done, polls)
+        });
+        tokio::task::yield_now().await;
+        // One phase too early, which only wakes it.
+        drain.enter(Phase::Draining);
+        tokio::task::yield_now().await;
+        drain.enter(Phase::Closing);
+        assert_eq!(waiting.await.expect("no panic"), (None, 2));
+    }
+}

@@ -1,7 +1,8 @@
 //! The data listener: accepts callers, bounds them, and lets them finish when the process stops.
 //!
 //! Every connection is a task. `half_close` stays off: a caller that closes its side has left, its
-//! handler is dropped at once and with it the upstream call. The price is that a client which
+//! handler is dropped at once and with it the upstream call ([`watched`] notices it where hyper does
+//! not look). The price is that a client which
 //! half-closes after its request gets no answer; no HTTP client library does that.
 
 use crate::config::Listen;
@@ -36,8 +37,11 @@ use tokio::sync::watch;
 mod places;
 mod stall;
 
+mod watched;
+
 use places::Places;
 use stall::Unstalled;
+use watched::{Switched, Watched};
 
 /// An open port.
 #[derive(Debug)]
@@ -80,15 +84,21 @@ impl Listener {
         }
     }
 
-    async fn accept(&self) -> io::Result<Box<dyn Caller>> {
-        match self {
+    /// The next caller, and how to say that its connection changes its protocol.
+    async fn accept(&self) -> io::Result<(Box<dyn Caller>, Switched)> {
+        let switched = Switched::default();
+        let caller: Box<dyn Caller> = match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Box::new(stream))
+                Box::new(Watched::new(stream, switched.clone()))
             }
-            Self::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),
-        }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Box::new(Watched::new(stream, switched.clone()))
+            }
+        };
+        Ok((caller, switched))
     }
 }
 
@@ -140,8 +150,8 @@ pub(crate) async fn run(setup: Setup) {
             () = &mut closing => break,
             accepted = places.next(|| listener.accept()) => accepted,
         };
-        let stream = match accepted {
-            Ok(stream) => stream,
+        let accepted = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 // Out of file descriptors, mostly: give others time to end.
@@ -152,7 +162,7 @@ pub(crate) async fn run(setup: Setup) {
         let (shared, drain) = (Arc::clone(&shared), drain.clone());
         let lease = Lease::new((places.take(), metrics.connection()));
         tokio::spawn(async move {
-            connection(stream, shared, drain, lease).await;
+            connection(accepted, shared, drain, lease).await;
         });
     }
     drop(listener);
@@ -161,14 +171,20 @@ pub(crate) async fn run(setup: Setup) {
 
 /// One caller's connection, to its end. Its task is woken when the phase of the process changes, and
 /// with it the call that it is answering and the body that it is writing: they only look.
-async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch, lease: Lease) {
-    let service = service_fn(|mut request: Request<Incoming>| {
+async fn connection(
+    (stream, switched): (Box<dyn Caller>, Switched),
+    shared: Arc<Shared>,
+    drain: Watch,
+    lease: Lease,
+) {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         if request.headers().contains_key(UPGRADE) {
             request.extensions_mut().insert(lease.clone());
         }
         Answering {
             shared: Arc::clone(&shared),
             handler: Box::pin(proxy::serve(Arc::clone(&shared), request)),
+            switched: switched.clone(),
         }
     });
     let connection = http1::Builder::new()
@@ -180,16 +196,14 @@ async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch, 
         .serve_connection(TokioIo::new(Unstalled::new(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let closing = drain.clone().reached(Phase::Closing);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = closing => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = &mut connection => ended,
-                () = drain.clone().reached(Phase::Cut) => connection.await,
-            }
-        }
+    let mut ended = drain.before(Phase::Closing, connection.as_mut()).await;
+    if ended.is_none() {
+        connection.as_mut().graceful_shutdown();
+        ended = drain.before(Phase::Cut, connection.as_mut()).await;
+    }
+    let ended = match ended {
+        Some(ended) => ended,
+        None => connection.await,
     };
     if let Err(error) = ended {
         tracing::debug!(error = %crate::upstream::with_causes(&error), "a connection ended badly");
@@ -201,6 +215,7 @@ async fn connection(stream: Box<dyn Caller>, shared: Arc<Shared>, drain: Watch, 
 struct Answering<F> {
     shared: Arc<Shared>,
     handler: Pin<Box<F>>,
+    switched: Switched,
 }
 
 impl<F: Future<Output = Response<ReplyBody>>> Future for Answering<F> {
@@ -209,7 +224,12 @@ impl<F: Future<Output = Response<ReplyBody>>> Future for Answering<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A handler that panicked is not polled again: its state is dropped with it.
         match catch_unwind(AssertUnwindSafe(|| self.handler.as_mut().poll(cx))) {
-            Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
+            Ok(Poll::Ready(response)) => {
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    self.switched.switch();
+                }
+                Poll::Ready(Ok(response))
+            }
             Ok(Poll::Pending) if self.shared.drain.phase() == Phase::Cut => {
                 Poll::Ready(Ok(reply::stopping()))
             }

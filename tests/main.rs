@@ -10,6 +10,8 @@ mod support;
 
 // The path of what is not sent to Bedrock: nothing changes but what must.
 mod forwarding;
+// Callers that leave.
+mod callers;
 // TLS, a proxy on the way out, a Unix socket on the way in.
 mod connecting;
 // Which calls go to Bedrock, and how their answers look.

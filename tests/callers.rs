@@ -1,0 +1,75 @@
+//! Callers that leave, whatever else they sent.
+
+use crate::support::World;
+use crossfade::demo::emulator::Ended;
+use crossfade::demo::emulator::bedrock::Behaviour;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A chat call on a connection of its own, with `behind` right behind it.
+async fn call(world: &World, behind: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(world.listen())
+        .await
+        .expect("it listens");
+    let body = json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]});
+    let body = body.to_string();
+    let call = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}{behind}",
+        body.len()
+    );
+    stream.write_all(call.as_bytes()).await.expect("small");
+    stream
+}
+
+const NEXT: &str = "GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\n\
+                    Authorization: Bearer test-app-key\r\nConnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn a_caller_that_leaves_cancels_its_call_whatever_is_behind_it() {
+    let world = World::at(100).await;
+    world.bedrock.always(Behaviour::Hang);
+    // What comes at once, and what comes when nobody reads any more.
+    let cases = [
+        ("", ""),
+        ("\r\n", ""),
+        (NEXT, ""),
+        ("\r\n", NEXT),
+        (NEXT, NEXT),
+    ];
+    for (at_once, later) in cases {
+        world.bedrock.clear_requests();
+        let mut stream = call(&world, at_once).await;
+        world.bedrock.wait_until(|seen| !seen.is_empty()).await;
+        stream.write_all(later.as_bytes()).await.expect("small");
+        drop(stream);
+        world
+            .bedrock
+            .wait_until(|seen| seen.iter().any(|call| call.ended == Ended::ClientLeft))
+            .await;
+    }
+    world.stepper.advance(5_000).await;
+    let total = world.status().await["arms"]["bedrock"]["total"].clone();
+    assert_eq!(
+        (&total["cancelled"], &total["judged"]),
+        (&json!(cases.len()), &json!(0)),
+        "{total}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_behind_a_call_is_answered_after_it() {
+    for (at_once, later) in [(NEXT, ""), ("", NEXT), ("\r\n", NEXT)] {
+        let world = World::at(100).await;
+        world.bedrock.always(Behaviour::Hold { after: 1 });
+        let mut stream = call(&world, at_once).await;
+        world.bedrock.wait_until(|seen| !seen.is_empty()).await;
+        stream.write_all(later.as_bytes()).await.expect("small");
+        world.status().await;
+        world.bedrock.release();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).await.expect("text");
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+    }
+}
