@@ -119,11 +119,12 @@ impl Call<'_> {
     fn log(&self) {
         let bedrock = self.bedrock.map(Line::of);
         let original = self.original.map(Line::of);
-        // The arm whose answer the app saw: the original's, wherever it was asked.
-        let arm = if self.original.is_some() {
-            Arm::Original
-        } else {
-            Arm::Bedrock
+        // The arm whose answer the app saw: the original's, wherever it was asked. None was asked
+        // for a call that we refused, or whose caller left before its body was whole.
+        let arm = match (self.original, self.bedrock) {
+            (Some(_), _) => Some(Arm::Original),
+            (None, Some(_)) => Some(Arm::Bedrock),
+            (None, None) => None,
         };
         let (ending, stop_reason) = match self.ending {
             Ending::Usual => (None, None),
@@ -137,7 +138,7 @@ impl Call<'_> {
             event = "call",
             request_id = cut(self.request_id),
             original_request_id = self.original_request_id.map(cut),
-            arm = arm.name(),
+            arm = arm.map(Arm::name),
             model = cut(self.model),
             bedrock_model = self.bedrock_model,
             status = self.status,

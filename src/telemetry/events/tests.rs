@@ -121,6 +121,20 @@ fn a_call_gets_one_line_and_is_counted() {
 }
 
 #[test]
+fn a_call_that_no_arm_got_names_none() {
+    let refused = Call {
+        bedrock_model: None,
+        status: Some(403),
+        bedrock: None,
+        tokens: None,
+        ..CALL
+    };
+    let lines = logged(|| refused.emit(&Metrics::new()));
+    assert_eq!(lines[0]["status"], 403);
+    assert!(lines[0].get("arm").is_none(), "{}", lines[0]);
+}
+
+#[test]
 fn a_failover_ends_on_both_arms() {
     let metrics = Metrics::new();
     let failed = Part {
