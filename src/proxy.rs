@@ -185,7 +185,7 @@ async fn forward(shared: &Arc<Shared>, head: Box<Parts>, body: Incoming) -> Resp
             })
         }
         Err(why) => {
-            tracing::warn!(%why, "the original gave no answer");
+            why.log(None);
             reply::unanswered(&why)
         }
     }

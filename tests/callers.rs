@@ -1,9 +1,12 @@
 //! Callers that leave, whatever else they sent.
 
 use crate::support::World;
+use crate::support::sidecar::{Providers, Sidecar, request};
 use crossfade::demo::emulator::Ended;
 use crossfade::demo::emulator::bedrock::Behaviour;
 use serde_json::json;
+use std::io::{Read, Write};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -71,5 +74,44 @@ async fn what_is_behind_a_call_is_answered_after_it() {
         let mut answers = String::new();
         stream.read_to_string(&mut answers).await.expect("text");
         assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+    }
+}
+
+#[test]
+fn a_caller_that_leaves_during_its_upload_is_no_warning() {
+    let providers = Providers::start();
+    let dir = TempDir::new().expect("a temporary directory");
+    for percent in [0, 100] {
+        providers.write_config(dir.path(), percent);
+        let sidecar = Sidecar::start(dir.path());
+        for path in ["/v1/chat/completions", "/v1/files"] {
+            let whole = request(
+                sidecar.listen,
+                &format!("POST {path}"),
+                "{\"model\": \"m\"}",
+            );
+            let mut stream = std::net::TcpStream::connect(sidecar.listen).expect("it listens");
+            stream.write_all(&whole[..whole.len() - 1]).expect("small");
+            stream.shutdown(std::net::Shutdown::Write).expect("open");
+            // The end of the connection says that the call is over.
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        while sidecar.status()["arms"]["original"]["in_flight"] != 0 {
+            std::thread::yield_now();
+        }
+        let mut lines = sidecar.kill();
+        // What it says at its start is about the machine.
+        let ready = lines.iter().position(|line| line["event"] == "listening");
+        lines.drain(..ready.expect("it listens"));
+        let of = |level: &str| lines.iter().filter(|line| line["level"] == level).count();
+        assert_eq!(of("WARN") + of("ERROR"), 0, "at {percent} %: {lines:#?}");
+        let call = lines.iter().find(|line| line["event"] == "call");
+        let call = call.unwrap_or_else(|| panic!("no line of the call in {lines:#?}"));
+        let arm = if percent == 0 {
+            json!("original")
+        } else {
+            json!(null)
+        };
+        assert_eq!(call["arm"], arm, "{call}");
     }
 }

@@ -360,11 +360,7 @@ async fn ask_original(
             })
         }
         Err(why) => {
-            tracing::warn!(
-                request_id = &*books.request_id,
-                %why,
-                "the original gave no answer"
-            );
+            why.log(Some(&books.request_id));
             let response = reply::unanswered(&why);
             match &why {
                 Unanswered::Unreachable(_) => {

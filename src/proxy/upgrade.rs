@@ -39,7 +39,7 @@ pub(super) async fn upgrade(
     let mut response = match sent {
         Ok(response) => response,
         Err(why) => {
-            tracing::warn!(%why, "the original gave no answer");
+            why.log(None);
             return reply::unanswered(&why);
         }
     };

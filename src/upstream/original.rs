@@ -65,6 +65,18 @@ impl fmt::Display for Unanswered {
 }
 
 impl Unanswered {
+    /// Tells the operator. A caller that left is no fault of the original's, and an everyday event.
+    pub(crate) fn log(&self, request_id: Option<&str>) {
+        match self {
+            Self::Unreachable(why) => {
+                tracing::warn!(request_id, why, "the original gave no answer");
+            }
+            Self::CallerLeft(why) => {
+                tracing::debug!(request_id, why, "the caller left before its body was whole");
+            }
+        }
+    }
+
     fn of(error: hyper_util::client::legacy::Error) -> Self {
         let why = super::with_causes(&error);
         let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
