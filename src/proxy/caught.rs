@@ -25,10 +25,12 @@ pub(super) async fn asked<T>(
     // After a panic it is not polled again: its state is dropped with it.
     poll_fn(|cx| match caught(|| asking.as_mut().poll(cx)) {
         Some(polled) => polled,
-        None => Poll::Ready(Err(Failure::new(
-            Class::Malformed,
-            "handling it panicked; this is a bug",
-        ))),
+        None => Poll::Ready(Err(panicked())),
     })
     .await
+}
+
+/// What a panic comes to.
+pub(super) fn panicked() -> Failure {
+    Failure::new(Class::Malformed, "handling it panicked; this is a bug")
 }

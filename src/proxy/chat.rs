@@ -130,8 +130,8 @@ fn unheld(shared: &Arc<Shared>, head: &Parts, path: ChatPath, body: Incoming) ->
     let (shared, headers) = (Arc::clone(shared), head.headers.clone());
     let sample = Sample::new(SAMPLE_BYTES, move |copy| {
         let snapshot = shared.snapshot.load();
-        let seen = copy
-            .map(|copy| eligibility(&decide::decide(&snapshot, &path, &headers, &copy, u64::MAX)));
+        let decide = |copy: &[u8]| decide::decide(&snapshot, &path, &headers, copy, u64::MAX);
+        let seen = glance(copy, decide);
         if let Some(seen) = seen {
             let migratable = seen == Eligibility::Eligible;
             shared.metrics.examined(Look::Sample, migratable);
@@ -144,6 +144,16 @@ fn unheld(shared: &Arc<Shared>, head: &Parts, path: ChatPath, body: Incoming) ->
         body,
         sample: Box::new(sample),
     }
+}
+
+/// What is known of a body after a look at its copy. This happens inside the original's call, which
+/// a panic of our parser must not end.
+pub(super) fn glance(
+    copy: Option<Vec<u8>>,
+    decide: impl FnOnce(&[u8]) -> Decision,
+) -> Option<Eligibility> {
+    let copy = copy?;
+    caught(|| decide(&copy)).as_ref().map(eligibility)
 }
 
 /// What became of holding a body.

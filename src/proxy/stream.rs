@@ -6,6 +6,7 @@
 
 use super::ask::Timed;
 use super::books::Books;
+use super::caught::{caught, panicked};
 use super::gather::{Gather, Pulled};
 use crate::drain::{Phase, Watch};
 use crate::openai::error::ErrorBody;
@@ -77,7 +78,7 @@ where
                 books.settle_bedrock(Verdict::Cancelled);
                 Poll::Ready(Err(Failure::new(Class::Truncated, "crossfade is stopping")))
             } else {
-                stream.step(books, cx)
+                stream.step_or_end(books, cx)
             };
             match step {
                 Poll::Ready(Ok(more)) => *ended = !more,
@@ -103,6 +104,21 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::error::Error + 'static,
 {
+    /// The next step. A panic is Bedrock's failure here too, and what it has half written is not
+    /// looked at.
+    fn step_or_end(
+        &mut self,
+        books: &mut Books,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool, Failure>> {
+        let whole = self.out.len();
+        caught(|| self.step(books, cx)).unwrap_or_else(|| {
+            self.out.truncate(whole);
+            books.settle_bedrock(Verdict::Failure(Class::Malformed));
+            Poll::Ready(Err(panicked()))
+        })
+    }
+
     /// Translates the next event; whether more can come.
     fn step(&mut self, books: &mut Books, cx: &mut Context<'_>) -> Poll<Result<bool, Failure>> {
         self.events.poll_message(cx).map(|message| match message? {

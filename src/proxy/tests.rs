@@ -232,6 +232,49 @@ async fn a_panic_on_bedrocks_side_is_a_failure_of_bedrocks() {
     assert_eq!(caught(|| 7), Some(7));
 }
 
+#[test]
+fn a_panic_over_a_sample_leaves_the_originals_call_alone() {
+    assert_eq!(
+        chat::glance(Some(Vec::new()), |_| panic!("asked for")),
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_panic_after_the_commit_point_ends_the_stream_with_an_error_frame() {
+    let mut call = Scripted::new();
+    let mut begun = start().to_vec();
+    begun.extend_from_slice(&hello());
+    let events = Timed {
+        events: EventStream::new(Panicking(Some(begun.into()))),
+        patience: call.take().patience,
+    };
+    let writer = StreamWriter::new(shape(true), identity());
+    let begun = begin_stream(events, writer, &mut call.books).await;
+    let Ok(Answer::Stream(stream)) = begun else {
+        panic!("it has begun")
+    };
+    let Scripted {
+        books,
+        mut bookings,
+        drain,
+        ..
+    } = call;
+    let collected = stream.into_body(books, drain.watch()).collect().await;
+    let text = collected.unwrap_or_else(|never: Infallible| match never {});
+    let text = String::from_utf8(text.to_bytes().to_vec()).expect("text");
+    assert!(
+        text.contains("Hello") && text.contains("upstream_stream_interrupted"),
+        "{text}"
+    );
+    assert!(!text.contains("[DONE]"));
+    let mut last = None;
+    while let Ok(booking) = bookings.try_recv() {
+        last = booking.event.verdict();
+    }
+    assert_eq!(last, Some(Verdict::Failure(Class::Malformed)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_gap_in_an_answer_that_is_not_streamed_is_failed_over() {
     let mut call = Scripted::new();
