@@ -193,7 +193,7 @@ impl App {
         let tracer = Arc::new(otlp::tracer(otlp::Setup {
             snapshot: handle.shared(),
             metrics: Arc::clone(&metrics),
-            board,
+            board: Arc::clone(&board),
             draw: proxy::draw,
         }));
         let watching = tokio::spawn(async move {
@@ -206,7 +206,7 @@ impl App {
         let gatekeeping = tokio::spawn(keep_gate(transport.clone(), asked));
         let source = source(credentials, &env);
         let region = config.bedrock.region.clone();
-        let keyring = Keyring::start(source, region, Arc::clone(&metrics));
+        let keyring = Keyring::start(source, region, Arc::clone(&metrics), Arc::clone(&board));
         let bedrock = Bedrock::new(transport.clone(), keyring);
         let shared = Arc::new(Shared::new(proxy::Setup {
             snapshot: handle.shared(),

@@ -179,6 +179,8 @@ pub struct Side {
     /// Why the collector of traces does not take spans, at the last try; none: it does, or there is
     /// none.
     pub traces_problem: Option<String>,
+    /// Why Bedrock cannot be asked as anybody; none: it can, as far as is known.
+    pub credentials_problem: Option<String>,
     /// The last lines of the journal, oldest first; at most [`HAPPENED_MAX`].
     pub happened: Vec<Happened>,
 }
@@ -229,6 +231,11 @@ impl Board {
     /// The sender of spans tells how it stands.
     pub fn traces(&self, problem: Option<String>) {
         self.lock().traces_problem = problem;
+    }
+
+    /// The keeper of the credentials tells how they stand.
+    pub fn credentials(&self, problem: Option<String>) {
+        self.lock().credentials_problem = problem;
     }
 
     /// The journal's keeper tells what is new in it.

@@ -72,6 +72,8 @@ pub struct Status {
     pub unsaved: Option<String>,
     /// Why the journal cannot be written; none: it can.
     pub journal_problem: Option<String>,
+    /// Why Bedrock cannot be asked as anybody; none: it can, as far as is known.
+    pub credentials_problem: Option<String>,
     /// Who is told what happens, and whether that works.
     pub notify: Vec<Messenger>,
     /// Where the calls' spans go, and whether that works; none: traces are off.
@@ -227,6 +229,7 @@ impl Status {
             state_problem: files.state_problem,
             unsaved: files.unsaved,
             journal_problem: files.side.journal_problem,
+            credentials_problem: files.side.credentials_problem,
             notify: files.side.notify,
             traces: TracesReport::new(&snapshot.config, files.side.traces_problem),
             happened: files.side.happened,

@@ -55,6 +55,7 @@ fn shared(drain: Watch) -> (Arc<Shared>, mpsc::Receiver<Booking>) {
         Source::Fixed(keys),
         "us-east-1".to_owned(),
         Arc::clone(&metrics),
+        Arc::default(),
     );
     let (sender, receiver) = mpsc::channel(16);
     let (clock, _) = RuleClock::stepped();

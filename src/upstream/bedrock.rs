@@ -102,6 +102,7 @@ impl Bedrock {
             Failure::new(Class::Network, format!("{what}: {}", with_causes(&error)))
         })?;
         if response.status() == StatusCode::OK {
+            self.keyring.accepted();
             let kind = response
                 .headers()
                 .get(CONTENT_TYPE)
@@ -238,7 +239,7 @@ impl Bedrock {
             .and_then(|v| v.to_str().ok());
         let error = ServiceError::from_http(head.status.as_u16(), error_type, &body);
         match kind(&error) {
-            Kind::Credentials | Kind::CredentialsExpired => self.keyring.request_refresh(),
+            Kind::Credentials | Kind::CredentialsExpired => self.keyring.refused(),
             Kind::ClockSkew => self.correct_clock(head.headers.get(DATE)),
             Kind::Server
             | Kind::Unavailable

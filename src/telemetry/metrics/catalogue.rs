@@ -175,7 +175,7 @@ pub(super) const BOOKINGS_DROPPED: Spec<0> = Spec {
 pub(super) const CREDENTIALS_HEALTHY: Spec<0> = Spec {
     name: "crossfade_credentials_healthy",
     labels: [],
-    help: "1 if AWS credentials are at hand and not expired, else 0.",
+    help: "1 if AWS credentials are at hand and AWS does not refuse them, else 0.",
 };
 
 pub(super) const LOG_DROPPED: Spec<0> = Spec {
