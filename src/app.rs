@@ -31,12 +31,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+mod runtime;
 
 /// The environment, as a function: tests give another one.
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -218,6 +218,11 @@ impl App {
             drain: drain.watch(),
             tracer: Arc::clone(&tracer),
         }));
+        let shortage = server::descriptors::shortage(config.limits.connections);
+        if let Some(why) = &shortage {
+            tracing::warn!("{why}");
+        }
+        board.descriptors(shortage);
         let serving = tokio::spawn(server::run(server::Setup {
             listener,
             shared,
@@ -335,7 +340,8 @@ pub fn run(options: Options) -> ExitCode {
         Ok(guard) => guard,
         Err(error) => return fail(EXIT_FAILED, &error),
     };
-    let runtime = match runtime() {
+    server::descriptors::raise();
+    let runtime = match runtime::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_FAILED, &error),
     };
@@ -343,18 +349,6 @@ pub fn run(options: Options) -> ExitCode {
     // What waits for a slow name server or disk is not waited for.
     runtime.shutdown_background();
     code
-}
-
-/// As many threads as there are cores (of a container: as it may use). For one, the scheduler that
-/// needs no other to be told: it costs a call less.
-fn runtime() -> io::Result<Runtime> {
-    let one_core = available_parallelism().is_ok_and(|cores| cores.get() == 1);
-    let mut builder = if one_core {
-        Builder::new_current_thread()
-    } else {
-        Builder::new_multi_thread()
-    };
-    builder.enable_all().build()
 }
 
 async fn serve(options: Options, metrics: Arc<Metrics>) -> ExitCode {

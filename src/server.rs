@@ -34,9 +34,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
+pub(crate) mod descriptors;
 mod places;
 mod stall;
-
 mod watched;
 
 use places::Places;
@@ -142,7 +142,10 @@ pub(crate) async fn run(setup: Setup) {
         metrics,
         drain,
     } = setup;
-    let places = Places::new(|| snapshot.load().config.limits.connections, changes);
+    let places = Places::new(
+        || descriptors::callers(snapshot.load().config.limits.connections),
+        changes,
+    );
     let mut closing = pin!(drain.clone().reached(Phase::Closing));
     loop {
         let accepted = tokio::select! {
@@ -183,8 +186,8 @@ async fn connection(
         }
         Answering {
             shared: Arc::clone(&shared),
-            handler: Box::pin(proxy::serve(Arc::clone(&shared), request)),
             switched: switched.clone(),
+            handler: Box::pin(proxy::serve(Arc::clone(&shared), request)),
         }
     });
     let connection = http1::Builder::new()
@@ -214,8 +217,8 @@ async fn connection(
 /// other, and so does the end of the process.
 struct Answering<F> {
     shared: Arc<Shared>,
-    handler: Pin<Box<F>>,
     switched: Switched,
+    handler: Pin<Box<F>>,
 }
 
 impl<F: Future<Output = Response<ReplyBody>>> Future for Answering<F> {

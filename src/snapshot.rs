@@ -181,6 +181,8 @@ pub struct Side {
     pub traces_problem: Option<String>,
     /// Why Bedrock cannot be asked as anybody; none: it can, as far as is known.
     pub credentials_problem: Option<String>,
+    /// Why fewer callers are accepted than `limits.connections` says; none: as many are.
+    pub descriptors_problem: Option<String>,
     /// The last lines of the journal, oldest first; at most [`HAPPENED_MAX`].
     pub happened: Vec<Happened>,
 }
@@ -236,6 +238,11 @@ impl Board {
     /// The keeper of the credentials tells how they stand.
     pub fn credentials(&self, problem: Option<String>) {
         self.lock().credentials_problem = problem;
+    }
+
+    /// The server tells whether it has descriptors for everybody.
+    pub fn descriptors(&self, problem: Option<String>) {
+        self.lock().descriptors_problem = problem;
     }
 
     /// The journal's keeper tells what is new in it.

@@ -1,9 +1,10 @@
-//! Callers that leave, whatever else they sent.
+//! Callers that leave, whatever else they sent, and more of them than the process has descriptors
+//! for.
 
 use crate::support::World;
 use crate::support::sidecar::{Providers, Sidecar, request};
-use crossfade::demo::emulator::Ended;
 use crossfade::demo::emulator::bedrock::Behaviour;
+use crossfade::demo::emulator::{Ended, Rule, openai};
 use serde_json::json;
 use std::io::{Read, Write};
 use tempfile::TempDir;
@@ -113,5 +114,40 @@ fn a_caller_that_leaves_during_its_upload_is_no_warning() {
             json!(null)
         };
         assert_eq!(call["arm"], arm, "{call}");
+    }
+}
+
+#[test]
+fn without_descriptors_callers_wait_and_nobody_gets_an_error() {
+    const FILES: usize = 128;
+    // Three quarters of them, two for each.
+    const AT_ONCE: u64 = 48;
+    let providers = Providers::start();
+    let dir = TempDir::new().expect("a temporary directory");
+    providers.write_config(dir.path(), 0);
+    let hold = openai::Behaviour::Hold { after: 0 };
+    providers.openai.add(Rule::times(hold, AT_ONCE));
+    let sidecar = Sidecar::start_with_files(dir.path(), FILES);
+    let messages = json!([{"role": "user", "content": "hi"}]);
+    let body = json!({"model": "gpt-4o", "stream": true, "messages": messages}).to_string();
+    let call = request(sidecar.listen, "POST /v1/chat/completions", &body);
+    let mut callers = Vec::new();
+    for _ in 0..110 {
+        let mut stream = std::net::TcpStream::connect(sidecar.listen).expect("it listens");
+        stream.write_all(&call).expect("small");
+        callers.push(stream);
+    }
+    let all_there = providers
+        .openai
+        .wait_until(|_| providers.openai.count() >= AT_ONCE);
+    providers.runtime.block_on(all_there);
+    let problem = sidecar.status()["descriptors_problem"].to_string();
+    assert!(problem.contains("48 callers at once"), "{problem}");
+    assert_eq!(providers.openai.count(), AT_ONCE, "the others wait");
+    providers.openai.release();
+    for mut caller in callers {
+        let mut answer = String::new();
+        caller.read_to_string(&mut answer).expect("text");
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     }
 }

@@ -10,7 +10,7 @@ mod support;
 
 // The path of what is not sent to Bedrock: nothing changes but what must.
 mod forwarding;
-// Callers that leave.
+// Callers that leave, and more of them than the process has descriptors for.
 mod callers;
 // TLS, a proxy on the way out, a Unix socket on the way in.
 mod connecting;

@@ -74,6 +74,8 @@ pub struct Status {
     pub journal_problem: Option<String>,
     /// Why Bedrock cannot be asked as anybody; none: it can, as far as is known.
     pub credentials_problem: Option<String>,
+    /// Why fewer callers are accepted than `limits.connections` says; none: as many are.
+    pub descriptors_problem: Option<String>,
     /// Who is told what happens, and whether that works.
     pub notify: Vec<Messenger>,
     /// Where the calls' spans go, and whether that works; none: traces are off.
@@ -230,6 +232,7 @@ impl Status {
             unsaved: files.unsaved,
             journal_problem: files.side.journal_problem,
             credentials_problem: files.side.credentials_problem,
+            descriptors_problem: files.side.descriptors_problem,
             notify: files.side.notify,
             traces: TracesReport::new(&snapshot.config, files.side.traces_problem),
             happened: files.side.happened,

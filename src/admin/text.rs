@@ -132,9 +132,9 @@ fn advice(status: &Status) -> Vec<String> {
     if let Some(problem) = &status.journal_problem {
         lines.push(format!("ATTENTION: the journal is not written: {problem}."));
     }
-    if let Some(problem) = &status.credentials_problem {
-        lines.push(format!("ATTENTION: {problem}."));
-    }
+    let others = [&status.credentials_problem, &status.descriptors_problem];
+    let others = others.into_iter().flatten();
+    lines.extend(others.map(|problem| format!("ATTENTION: {problem}.")));
     if !status.config.problems.is_empty() {
         lines.push("ATTENTION: rollout.yaml is refused and not in force; see below.".to_owned());
     }

@@ -36,6 +36,7 @@ const CASES = [
   [{ state_problem: 'the disk is full' }, /^Nothing to do/, /^State file: the disk is full$/],
   [{ journal_problem: 'the disk is full' }, /^Nothing to do/, /^Journal: the disk is full$/],
   [{ credentials_problem: 'AWS refuses them' }, /^Nothing to do/, /^Credentials: AWS refuses them$/],
+  [{ descriptors_problem: 'files are short' }, /^Nothing to do/, /^Callers: files are short$/],
   [{ notify: [{ to: 'slack', waiting: 1, failed_tries: 3, problem: 'no route' }] }, /^Nothing to do/, /^slack is not told: no route$/],
 ];
 

@@ -88,8 +88,24 @@ impl Sidecar {
 
     /// The same, with more variables in its environment.
     pub(crate) fn start_with(dir: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::launch(
+            Command::new(env!("CARGO_BIN_EXE_crossfade")),
+            dir,
+            variables,
+        )
+    }
+
+    /// The same, where it may open only so many files.
+    pub(crate) fn start_with_files(dir: &Path, files: usize) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]);
+        shell.arg(env!("CARGO_BIN_EXE_crossfade"));
+        Self::launch(shell, dir, &[])
+    }
+
+    fn launch(mut command: Command, dir: &Path, variables: &[(&str, &str)]) -> Self {
         let keys = Credentials::default();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        let mut child = command
             .args(["run", "--config"])
             .arg(dir.join("rollout.yaml"))
             // Nothing of the machine's own AWS set-up or proxies.

@@ -112,6 +112,7 @@ const words = (() => {
     if (status.state_problem) lines.push(`State file: ${status.state_problem}`);
     if (status.journal_problem) lines.push(`Journal: ${status.journal_problem}`);
     if (status.credentials_problem) lines.push(`Credentials: ${status.credentials_problem}`);
+    if (status.descriptors_problem) lines.push(`Callers: ${status.descriptors_problem}`);
     const { restart_needed: restart } = status.config;
     if (restart.length) lines.push(`rollout.yaml: a restart is needed for ${restart.join(", ")}`);
     for (const each of status.rules) if (each.state === "unreachable") lines.push(`Not armed, ${each.name}: ${rule(each)}`);
