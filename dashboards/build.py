@@ -156,7 +156,7 @@ def rule(name, *properties):
 
 def variable(name, query):
     return {"name": name, "label": name.capitalize(), "type": "query", "datasource": SOURCE, "query": query,
-            "refresh": 2, "includeAll": True, "multi": True, "allValue": ".*", "sort": 1,
+            "refresh": 2, "includeAll": True, "multi": True, "sort": 1,
             "current": {"selected": True, "text": ["All"], "value": ["$__all"]}}
 
 

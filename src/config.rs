@@ -21,8 +21,8 @@ use std::time::Duration;
 
 mod address;
 pub mod defaults;
+mod line;
 pub mod notify;
-mod place;
 pub mod problems;
 mod raw;
 pub mod resolve;

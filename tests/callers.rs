@@ -4,8 +4,8 @@
 use crate::support::World;
 use crate::support::sidecar::{Providers, Sidecar, request};
 use crossfade::demo::emulator::bedrock::Behaviour;
-use crossfade::demo::emulator::{Ended, Rule, openai};
-use serde_json::json;
+use crossfade::demo::emulator::{Captured, Ended, Rule, openai};
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,7 +68,8 @@ async fn what_is_behind_a_call_is_answered_after_it() {
         let world = World::at(100).await;
         world.bedrock.always(Behaviour::Hold { after: 1 });
         let mut stream = call(&world, at_once).await;
-        world.bedrock.wait_until(|seen| !seen.is_empty()).await;
+        let is_held = |seen: &[Captured]| seen.iter().any(|call| call.status.is_some());
+        world.bedrock.wait_until(is_held).await;
         stream.write_all(later.as_bytes()).await.expect("small");
         world.status().await;
         world.bedrock.release();
@@ -84,8 +85,8 @@ fn a_caller_that_leaves_during_its_upload_is_no_warning() {
     let dir = TempDir::new().expect("a temporary directory");
     for percent in [0, 100] {
         providers.write_config(dir.path(), percent);
-        let sidecar = Sidecar::start(dir.path());
-        for path in ["/v1/chat/completions", "/v1/files"] {
+        let mut sidecar = Sidecar::start(dir.path());
+        for path in ["/v1/files", "/v1/chat/completions"] {
             let whole = request(
                 sidecar.listen,
                 &format!("POST {path}"),
@@ -97,9 +98,7 @@ fn a_caller_that_leaves_during_its_upload_is_no_warning() {
             // The end of the connection says that the call is over.
             let _ = stream.read_to_end(&mut Vec::new());
         }
-        while sidecar.status()["arms"]["original"]["in_flight"] != 0 {
-            std::thread::yield_now();
-        }
+        sidecar.logged("call");
         let mut lines = sidecar.kill();
         // What it says at its start is about the machine.
         let ready = lines.iter().position(|line| line["event"] == "listening");
@@ -121,12 +120,12 @@ fn a_caller_that_leaves_during_its_upload_is_no_warning() {
 fn without_descriptors_callers_wait_and_nobody_gets_an_error() {
     const FILES: usize = 128;
     // Three quarters of them, two for each.
-    const AT_ONCE: u64 = 48;
+    const AT_ONCE: usize = 48;
     let providers = Providers::start();
     let dir = TempDir::new().expect("a temporary directory");
     providers.write_config(dir.path(), 0);
     let hold = openai::Behaviour::Hold { after: 0 };
-    providers.openai.add(Rule::times(hold, AT_ONCE));
+    providers.openai.add(Rule::times(hold, AT_ONCE as u64));
     let sidecar = Sidecar::start_with_files(dir.path(), FILES);
     let messages = json!([{"role": "user", "content": "hi"}]);
     let body = json!({"model": "gpt-4o", "stream": true, "messages": messages}).to_string();
@@ -137,13 +136,18 @@ fn without_descriptors_callers_wait_and_nobody_gets_an_error() {
         stream.write_all(&call).expect("small");
         callers.push(stream);
     }
-    let all_there = providers
-        .openai
-        .wait_until(|_| providers.openai.count() >= AT_ONCE);
+    // A call that is answered with a status is held by then.
+    let held = |seen: &[Captured]| seen.iter().filter(|call| call.status.is_some()).count();
+    let all_there = providers.openai.wait_until(|seen| held(seen) >= AT_ONCE);
     providers.runtime.block_on(all_there);
-    let problem = sidecar.status()["descriptors_problem"].to_string();
+    let problem = loop {
+        match &sidecar.status()["descriptors_problem"] {
+            Value::Null => std::thread::yield_now(),
+            problem => break problem.to_string(),
+        }
+    };
     assert!(problem.contains("48 callers at once"), "{problem}");
-    assert_eq!(providers.openai.count(), AT_ONCE, "the others wait");
+    assert_eq!(providers.openai.count(), AT_ONCE as u64, "the others wait");
     providers.openai.release();
     for mut caller in callers {
         let mut answer = String::new();

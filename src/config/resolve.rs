@@ -17,7 +17,7 @@ use super::Timeouts;
 use super::address;
 use super::address::BaseUrl;
 use super::defaults;
-use super::place;
+use super::line;
 use super::problems::Problem;
 use super::problems::Problems;
 use super::raw;
@@ -89,7 +89,7 @@ pub fn load_at(
         original, bedrock, ..
     } = draft;
     match (original, bedrock, sink.finish()) {
-        (_, _, Err(problems)) => Err(place::locate(text, problems)),
+        (_, _, Err(problems)) => Err(line::locate(text, problems)),
         (Some((original, _)), Some(bedrock), Ok(warnings)) => Ok(Config {
             listen: draft.listen,
             admin: draft.admin,

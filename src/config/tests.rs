@@ -434,10 +434,10 @@ fn what_is_valid_and_probably_not_meant_is_doubted() {
     };
     for sure in [
         "amazon.nova-pro-v1:0",
-        "us.amazon.nova-pro-v1:0",
+        "eu.amazon.nova-pro-v1:0",
         "{ model: writer.palmyra-x5-v1:0, family: llama }",
         "{ model: writer.palmyra-x5-v1:0, capabilities: { images: true } }",
-        "'arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0'",
+        "'arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-pro-v1:0'",
     ] {
         assert_eq!(doubts(sure), Vec::<String>::new(), "{sure}");
     }
@@ -1295,7 +1295,7 @@ fn the_state_may_be_said_outside_of_the_file_if_that_is_no_contradiction() {
     assert_eq!(
         contradiction.lines(),
         [
-            "state: found /etc/c/x.json; accepted: the same as --state or CROSSFADE_STATE says, \
+            "line 3, state: found /etc/c/x.json; accepted: the same as --state or CROSSFADE_STATE says, \
           /var/x.json; or one of the two left out"
         ]
     );

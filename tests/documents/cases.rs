@@ -118,6 +118,7 @@ pub(super) const CASES: &[Case] = &[
     any("completions bash", Stage::Fresh, &["_crossfade"]),
     any("--help", Stage::Fresh, &["Exit codes"]),
     // What is asked of a sidecar.
+    any("health", Stage::Steady, &["healthy: http://"]),
     any(
         "status",
         Stage::Steady,

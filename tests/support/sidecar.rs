@@ -143,6 +143,13 @@ impl Sidecar {
         holds.iter().any(|each| each == hold)
     }
 
+    /// Waits until the log has a line of `event`.
+    pub(crate) fn logged(&mut self, event: &str) {
+        while self.seen.iter().all(|line| line["event"] != event) {
+            self.seen.push(self.log.recv().expect("it runs"));
+        }
+    }
+
     /// SIGKILL, and everything that it had logged by then, oldest first.
     pub(crate) fn kill(mut self) -> Vec<Value> {
         self.child.kill().expect("it runs");

@@ -173,7 +173,7 @@ fn with_all_calls_on_bedrock_there_is_nothing_to_compare() {
 
 #[test]
 fn without_a_latency_limit_slow_calls_are_not_compared() {
-    let rig = Rig::new(relative(Action::Hold));
+    let rig = Rig::new(relative(Action::Caution));
     let state = |rule| rig.rule(rule).state;
     assert_eq!(state(RuleName::RelativeSlow), RuleState::Off);
     assert_eq!(state(RuleName::RelativeTruncated), RuleState::Unknown);
@@ -181,7 +181,7 @@ fn without_a_latency_limit_slow_calls_are_not_compared() {
     assert!(latency.is_some());
     let rig = Rig::new(Rules {
         latency,
-        ..relative(Action::Hold)
+        ..relative(Action::Caution)
     });
     assert_eq!(rig.rule(RuleName::RelativeSlow).state, RuleState::Unknown);
 }

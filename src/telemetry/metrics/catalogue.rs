@@ -133,7 +133,7 @@ pub(super) const CONNECTIONS: Spec<0> = Spec {
 pub(super) const CONNECTIONS_MAX: Spec<0> = Spec {
     name: "crossfade_connections_max",
     labels: [],
-    help: "The most connections of callers, limits.connections at the start; more wait.",
+    help: "The most connections of callers, limits.connections; more wait.",
 };
 
 pub(super) const IN_FLIGHT_MAX: Spec<0> = Spec {

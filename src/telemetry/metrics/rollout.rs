@@ -153,11 +153,8 @@ impl RolloutGauges {
                 .with(measure, |gauge| gauge.set(after_s.unwrap_or(f64::NAN)));
         }
         let limits = &config.limits;
-        // The server's room is made once; a new value takes a restart.
-        if self.connections_max.get() == 0 {
-            self.connections_max
-                .set(as_gauge(limits.connections as u64));
-        }
+        self.connections_max
+            .set(as_gauge(limits.connections as u64));
         self.in_flight_max.set(as_gauge(limits.in_flight as u64));
         self.buffered_bytes_max
             .set(as_gauge(limits.buffered as u64));
