@@ -142,8 +142,9 @@ pub(crate) async fn run(setup: Setup) {
         metrics,
         drain,
     } = setup;
+    let servable = descriptors::callers();
     let places = Places::new(
-        || descriptors::callers(snapshot.load().config.limits.connections),
+        || snapshot.load().config.limits.connections.min(servable),
         changes,
     );
     let mut closing = pin!(drain.clone().reached(Phase::Closing));

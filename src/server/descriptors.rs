@@ -22,9 +22,9 @@ pub(crate) fn raise() {
     }
 }
 
-/// How many callers may be connected at once: `connections`, or fewer if files are short.
-pub(crate) fn callers(connections: usize) -> usize {
-    connections.min(room(getrlimit(Resource::Nofile).current))
+/// How many callers the process has files for.
+pub(crate) fn callers() -> usize {
+    room(getrlimit(Resource::Nofile).current)
 }
 
 /// Why fewer than `connections` callers may be connected, for the operator; none: they may.
