@@ -80,6 +80,20 @@ pub enum Post {
     New(Arc<Line>),
 }
 
+/// A journal in the tests of others: nobody is told what is in it.
+#[cfg(test)]
+pub(crate) fn untold(state: PathBuf, metrics: &Arc<Metrics>) -> Handle {
+    let (posts, _) = mpsc::channel(1);
+    start(
+        state,
+        "t".to_owned(),
+        Arc::clone(metrics),
+        Arc::default(),
+        posts,
+    )
+    .0
+}
+
 /// Starts the task. `state` is the state file, `by` who runs this process; lines go to `posts`. Must be called inside a
 /// runtime.
 pub fn start(

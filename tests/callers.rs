@@ -4,7 +4,7 @@
 use crate::support::World;
 use crate::support::sidecar::{Providers, Sidecar, request};
 use crossfade::demo::emulator::bedrock::Behaviour;
-use crossfade::demo::emulator::{Captured, Ended, Rule, openai};
+use crossfade::demo::emulator::{Captured, Rule, openai};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use tempfile::TempDir;
@@ -48,18 +48,9 @@ async fn a_caller_that_leaves_cancels_its_call_whatever_is_behind_it() {
         world.bedrock.wait_until(|seen| !seen.is_empty()).await;
         stream.write_all(later.as_bytes()).await.expect("small");
         drop(stream);
-        world
-            .bedrock
-            .wait_until(|seen| seen.iter().any(|call| call.ended == Ended::ClientLeft))
-            .await;
+        world.caller_leaves().await;
     }
-    world.stepper.advance(5_000).await;
-    let total = world.status().await["arms"]["bedrock"]["total"].clone();
-    assert_eq!(
-        (&total["cancelled"], &total["judged"]),
-        (&json!(cases.len()), &json!(0)),
-        "{total}"
-    );
+    world.has_only_cancelled(cases.len()).await;
 }
 
 #[tokio::test]

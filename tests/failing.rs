@@ -1,19 +1,10 @@
 //! Every way in which Bedrock can fail, before and after the commit point.
 
-use crate::support::World;
+use crate::support::{World, failing};
 use crossfade::demo::emulator::bedrock::{Behaviour, ErrorKind, ExceptionKind};
-use crossfade::demo::emulator::{Ended, openai};
+use crossfade::demo::emulator::openai;
 use http::StatusCode;
 use serde_json::json;
-
-fn error(kind: ErrorKind) -> Behaviour {
-    Behaviour::Error {
-        kind,
-        message: None,
-        original_status: None,
-        retry_after_ms: None,
-    }
-}
 
 fn exception(kind: ExceptionKind, after: usize) -> Behaviour {
     Behaviour::StreamException {
@@ -28,21 +19,21 @@ fn before_the_commit_point() -> Vec<(Behaviour, &'static str)> {
     use ErrorKind as E;
     use ExceptionKind as X;
     vec![
-        (error(E::Throttling), "throttle"),
-        (error(E::NotReady), "throttle"),
-        (error(E::Quota), "throttle"),
-        (error(E::Internal), "server"),
-        (error(E::Unavailable), "server"),
-        (error(E::ModelTimeout), "server"),
-        (error(E::ModelError), "server"),
-        (error(E::AccessDenied), "config"),
-        (error(E::NotFound), "config"),
-        (error(E::ModelId), "config"),
-        (error(E::OnDemand), "config"),
-        (error(E::ExpiredToken), "config"),
-        (error(E::UnrecognizedClient), "config"),
-        (error(E::Validation), "refused"),
-        (error(E::ContextOverflow), "context_window"),
+        (failing(E::Throttling), "throttle"),
+        (failing(E::NotReady), "throttle"),
+        (failing(E::Quota), "throttle"),
+        (failing(E::Internal), "server"),
+        (failing(E::Unavailable), "server"),
+        (failing(E::ModelTimeout), "server"),
+        (failing(E::ModelError), "server"),
+        (failing(E::AccessDenied), "config"),
+        (failing(E::NotFound), "config"),
+        (failing(E::ModelId), "config"),
+        (failing(E::OnDemand), "config"),
+        (failing(E::ExpiredToken), "config"),
+        (failing(E::UnrecognizedClient), "config"),
+        (failing(E::Validation), "refused"),
+        (failing(E::ContextOverflow), "context_window"),
         (Behaviour::Html { status: 503 }, "server"),
         (Behaviour::EmptyObject, "malformed"),
         (Behaviour::EmptyBody, "malformed"),
@@ -224,9 +215,9 @@ async fn nothing_of_aws_reaches_the_app() {
 #[tokio::test]
 async fn a_refusal_counts_against_bedrock_only_if_the_original_accepts() {
     let world = World::at(100).await;
-    world.bedrock.once(error(ErrorKind::Validation));
+    world.bedrock.once(failing(ErrorKind::Validation));
     world.chat(json!({})).await;
-    world.bedrock.once(error(ErrorKind::Validation));
+    world.bedrock.once(failing(ErrorKind::Validation));
     world.openai.once(openai::Behaviour::Error {
         status: 400,
         message: None,
@@ -240,7 +231,7 @@ async fn a_refusal_counts_against_bedrock_only_if_the_original_accepts() {
         StatusCode::BAD_REQUEST,
         "the original's word stands"
     );
-    world.bedrock.once(error(ErrorKind::ContextOverflow));
+    world.bedrock.once(failing(ErrorKind::ContextOverflow));
     world.chat(json!({})).await;
     world.stepper.advance(5_000).await;
     let status = world.status().await;
@@ -258,17 +249,8 @@ async fn a_caller_that_leaves_cancels_the_bedrock_call() {
     let world = World::at(100).await;
     world.bedrock.always(Behaviour::Hold { after: 3 });
     drop(world.begun_stream().await);
-    world
-        .bedrock
-        .wait_until(|seen| seen.iter().any(|call| call.ended == Ended::ClientLeft))
-        .await;
-    world.stepper.advance(5_000).await;
-    let total = world.status().await["arms"]["bedrock"]["total"].clone();
-    assert_eq!(
-        (&total["cancelled"], &total["judged"]),
-        (&json!(1), &json!(0)),
-        "{total}"
-    );
+    world.caller_leaves().await;
+    world.has_only_cancelled(1).await;
 }
 
 #[tokio::test]

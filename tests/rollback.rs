@@ -1,17 +1,12 @@
 //! Rules, latch, attempts: through real listeners, with the rule clock stepped.
 
-use crate::support::{World, chat_request};
+use crate::support::{World, chat_request, failing};
 use crossfade::controller::Verb;
 use crossfade::demo::emulator::bedrock::{Behaviour, ErrorKind};
 use serde_json::json;
 
 fn down() -> Behaviour {
-    Behaviour::Error {
-        kind: ErrorKind::Unavailable,
-        message: None,
-        original_status: None,
-        retry_after_ms: None,
-    }
+    failing(ErrorKind::Unavailable)
 }
 
 impl World {

@@ -7,7 +7,10 @@ use bytes::{Bytes, BytesMut};
 use crossfade::app::{App, Setup};
 use crossfade::clock::{RuleClock, Stepper};
 use crossfade::controller::{Applied, Command, Refusal, Verb};
-use crossfade::demo::emulator::{BedrockEmulator, Credentials, OpenAiEmulator};
+use crossfade::demo::emulator::bedrock::ErrorKind;
+use crossfade::demo::emulator::{
+    BedrockEmulator, Captured, Credentials, Ended, OpenAiEmulator, bedrock, openai,
+};
 use crossfade::snapshot::{Hold, Snapshot};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -211,6 +214,23 @@ impl World {
         assert!(rest.to_bytes().ends_with(b"data: [DONE]\n\n"));
     }
 
+    /// Waits until Bedrock has seen a caller leave.
+    pub(crate) async fn caller_leaves(&self) {
+        let left = |seen: &[Captured]| seen.iter().any(|call| call.ended == Ended::ClientLeft);
+        self.bedrock.wait_until(left).await;
+    }
+
+    /// That `calls` of Bedrock's were cancelled, and none judged.
+    pub(crate) async fn has_only_cancelled(&self, calls: usize) {
+        self.stepper.advance(5_000).await;
+        let total = self.status().await["arms"]["bedrock"]["total"].clone();
+        assert_eq!(
+            (&total["cancelled"], &total["judged"]),
+            (&json!(calls), &json!(0)),
+            "{total}"
+        );
+    }
+
     /// A call of the admin port.
     pub(crate) async fn admin(&self, request: Request<Full<Bytes>>) -> Answer {
         Answer::read(open(self.app().admin(), request).await).await
@@ -222,6 +242,26 @@ impl World {
         self.admin(request.body(Full::default()).expect("a request"))
             .await
             .json()
+    }
+}
+
+/// An error of Bedrock's, in its own words.
+pub(crate) fn failing(kind: ErrorKind) -> bedrock::Behaviour {
+    bedrock::Behaviour::Error {
+        kind,
+        message: None,
+        original_status: None,
+        retry_after_ms: None,
+    }
+}
+
+/// An error of the original's.
+pub(crate) fn original_failing() -> openai::Behaviour {
+    openai::Behaviour::Error {
+        status: 500,
+        message: None,
+        code: None,
+        retry_after_s: None,
     }
 }
 

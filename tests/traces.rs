@@ -2,7 +2,7 @@
 //! what is handed on, and that nothing waits for any of it.
 
 use crate::support::collector::{Collector, Reply, said};
-use crate::support::{Answer, World, chat_request};
+use crate::support::{Answer, World, chat_request, failing};
 use bytes::Bytes;
 use crossfade::controller::Verb;
 use crossfade::demo::emulator::bedrock::{Behaviour, ErrorKind};
@@ -44,15 +44,6 @@ fn seen(world: &World, name: &str) -> Vec<String> {
 
 fn hex(id: &[u8]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn failing(kind: ErrorKind) -> Behaviour {
-    Behaviour::Error {
-        kind,
-        message: None,
-        original_status: None,
-        retry_after_ms: None,
-    }
 }
 
 /// The value of a metric without labels.

@@ -1,9 +1,8 @@
 //! What the rules do besides rolling back: through real listeners, with the rule clock stepped.
 
-use crate::support::World;
+use crate::support::{World, original_failing};
 use crossfade::controller::Verb;
 use crossfade::demo::emulator::bedrock::{Behaviour, ErrorKind};
-use crossfade::demo::emulator::openai;
 use serde_json::{Value, json};
 
 fn error(kind: ErrorKind, retry_after_ms: Option<u64>) -> Behaviour {
@@ -12,15 +11,6 @@ fn error(kind: ErrorKind, retry_after_ms: Option<u64>) -> Behaviour {
         message: None,
         original_status: None,
         retry_after_ms,
-    }
-}
-
-fn original_error() -> openai::Behaviour {
-    openai::Behaviour::Error {
-        status: 500,
-        message: None,
-        code: None,
-        retry_after_s: None,
     }
 }
 
@@ -142,7 +132,7 @@ async fn the_local_breaker_opens_tries_one_call_and_closes() {
 #[tokio::test]
 async fn nothing_is_rolled_back_into_an_original_that_is_down_and_worse() {
     let world = World::at(50).await;
-    world.openai.always(original_error());
+    world.openai.always(original_failing());
     for _ in 0..6 {
         // Of Bedrock's calls six in ten fail.
         world.bedrock.repair();

@@ -76,16 +76,7 @@ impl Bench {
         let (clock, stepper) = RuleClock::stepped();
         let metrics = Arc::new(Metrics::new());
         let (_, updates) = mpsc::channel(1);
-        // Nobody is told what is in it.
-        let (posts, _) = mpsc::channel(1);
-        let state = start.config.state.clone();
-        let (journal, _) = journal::start(
-            state,
-            "t".to_owned(),
-            Arc::clone(&metrics),
-            Arc::default(),
-            posts,
-        );
+        let journal = journal::untold(start.config.state.clone(), &metrics);
         let Controller { handle, .. } = controller::start(controller::Setup {
             start,
             admin: (ip, 8788).into(),

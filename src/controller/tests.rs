@@ -55,16 +55,7 @@ impl Bench {
         let (clock, stepper) = RuleClock::stepped();
         let metrics = Arc::new(Metrics::new());
         let (updates, updated) = mpsc::channel(4);
-        let state = start.config.state.clone();
-        // Nobody is told what is in it.
-        let (posts, _) = mpsc::channel(1);
-        let (journal, _) = journal::start(
-            state,
-            "t".to_owned(),
-            Arc::clone(&metrics),
-            Arc::default(),
-            posts,
-        );
+        let journal = journal::untold(start.config.state.clone(), &metrics);
         let controller = super::start(Setup {
             start,
             admin: ([127, 0, 0, 1], 8788).into(),

@@ -4,6 +4,7 @@
 use super::ask::{Answer, Timed, begin_stream, read_whole};
 use super::caught::{asked, caught};
 use super::patience::Patience;
+use super::stream::AnswerStream;
 use super::*;
 use crate::clock;
 use crate::config::resolve::load;
@@ -13,6 +14,7 @@ use crate::rollout::{Machine, Record};
 use crate::snapshot::{Files, Holds};
 use crate::split::Percent;
 use crate::translate::{Fold, Identity, ReplyShape, StreamWriter};
+use crate::upstream::Failure;
 use crate::upstream::credentials::{Keyring, Source};
 use crate::upstream::frames::EventStream;
 use aws_smithy_eventstream::frame::write_message_to;
@@ -251,10 +253,7 @@ async fn a_panic_after_the_commit_point_ends_the_stream_with_an_error_frame() {
         patience: call.take().patience,
     };
     let writer = StreamWriter::new(shape(true), identity());
-    let begun = begin_stream(events, writer, &mut call.books).await;
-    let Ok(Answer::Stream(stream)) = begun else {
-        panic!("it has begun")
-    };
+    let stream = stream_of(begin_stream(events, writer, &mut call.books).await);
     let Scripted {
         books,
         mut bookings,
@@ -274,6 +273,14 @@ async fn a_panic_after_the_commit_point_ends_the_stream_with_an_error_frame() {
         last = booking.event.verdict();
     }
     assert_eq!(last, Some(Verdict::Failure(Class::Malformed)));
+}
+
+/// The stream that has begun.
+fn stream_of<B>(answer: Result<Answer<B>, Failure>) -> Box<AnswerStream<B>> {
+    match answer {
+        Ok(Answer::Stream(stream)) => stream,
+        Ok(Answer::Whole(_)) | Err(_) => panic!("it has not begun"),
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -298,10 +305,7 @@ async fn a_gap_in_a_stream_ends_it_with_an_error_frame() {
     call.send(hello()).await;
     let events = call.take();
     let writer = StreamWriter::new(shape(true), identity());
-    let begun = begin_stream(events, writer, &mut call.books).await;
-    let Ok(Answer::Stream(stream)) = begun else {
-        panic!("it has begun")
-    };
+    let stream = stream_of(begin_stream(events, writer, &mut call.books).await);
     let Scripted {
         books,
         mut bookings,

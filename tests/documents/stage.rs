@@ -4,10 +4,11 @@
 //! The desk is a folder of its own: its `rollout.yaml` is the sidecar's with the ports and the state
 //! file that it really has, and beside it lies what the documents name.
 
-use crate::support::{ANY_PORT, Answer, World, chat_request, credentials, open};
+use crate::support::{
+    ANY_PORT, Answer, World, chat_request, credentials, failing, open, original_failing,
+};
 use crossfade::controller::Verb;
-use crossfade::demo::emulator::bedrock::{Behaviour, ErrorKind};
-use crossfade::demo::emulator::openai;
+use crossfade::demo::emulator::bedrock::ErrorKind;
 use crossfade::rollout::RolloutState;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -141,7 +142,7 @@ impl Stage {
             }
             Self::RolledBack => {
                 pass(world, 6, 20).await;
-                world.bedrock.always(error(ErrorKind::Throttling));
+                world.bedrock.always(failing(ErrorKind::Throttling));
                 while !world.snapshot().latched {
                     pass(world, 1, 20).await;
                 }
@@ -151,7 +152,7 @@ impl Stage {
             Self::Breaching => {
                 for minute in 0..7 {
                     if minute > 0 {
-                        world.bedrock.once(error(ErrorKind::Internal));
+                        world.bedrock.once(failing(ErrorKind::Internal));
                     }
                     pass(world, 12, 3).await;
                 }
@@ -179,7 +180,7 @@ impl Stage {
             }
             Self::OriginalDown => {
                 pass(world, 6, 20).await;
-                world.openai.always(original_error());
+                world.openai.always(original_failing());
                 pass(world, 12, 20).await;
             }
             Self::Refused => {
@@ -201,24 +202,6 @@ async fn deaf_receiver() -> String {
 
 /// A file with two mistakes.
 const MISTAKEN: &str = "rollout: { percent: 250, stiky: none }\n";
-
-fn error(kind: ErrorKind) -> Behaviour {
-    Behaviour::Error {
-        kind,
-        message: None,
-        original_status: None,
-        retry_after_ms: None,
-    }
-}
-
-fn original_error() -> openai::Behaviour {
-    openai::Behaviour::Error {
-        status: 500,
-        message: None,
-        code: None,
-        retry_after_s: None,
-    }
-}
 
 /// `times` times five seconds with `calls` calls each.
 async fn pass(world: &World, times: usize, calls: usize) {
