@@ -28,6 +28,8 @@ pub(super) struct Status {
     pub(super) rollback: Option<Rollback>,
     /// The four rules.
     pub(super) rules: Vec<Rule>,
+    /// Whole seconds since its start; the rules look every fifth.
+    pub(super) uptime_s: u64,
 }
 
 /// A rollback.

@@ -175,8 +175,23 @@ impl Teller<'_> {
         .map(|seen| format!("{seen}; every call went where its conversation's hash says."))
     }
 
+    /// Returns right after a tick of the rules. Both fast rules ask for failures in four buckets; if
+    /// the first of them is nearly over when Bedrock goes down, the fourth ends when half of what
+    /// `outage` looks back at is still well, and chance says whether `severe` is first.
+    async fn tick(&mut self) -> Result<(), Failed> {
+        const TICK_S: u64 = crate::clock::TICK_MS / 1_000;
+        self.until(SOON, "a tick of the rules", |glance| match &glance.status {
+            Ok(status) if status.uptime_s.is_multiple_of(TICK_S) => Look::Seen(String::new()),
+            Ok(status) => Look::Wait(format!("up {} s", status.uptime_s)),
+            Err(error) => Look::Wait(error.clone()),
+        })
+        .await
+        .map(drop)
+    }
+
     async fn outage(&mut self) -> Result<String, Failed> {
         self.mark(u64::MAX);
+        self.tick().await?;
         self.stage.bedrock.always(Behaviour::Error {
             kind: ErrorKind::Unavailable,
             message: None,

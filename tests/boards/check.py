@@ -46,6 +46,9 @@ BAD = {
 # Samples that the windows of the queries need: a few scrapes.
 SCRAPES = 8
 
+# Of the rules that see an outage of Bedrock, the moment at which it begins says which is first.
+FAST = [{"outage"}, {"severe"}]
+
 passed = failed = 0
 
 
@@ -79,7 +82,7 @@ def free_port():
         return one.getsockname()[1]
 
 
-def until(what, seconds=90):
+def until(what, seconds=240):
     """Polls until `what` gives something; both processes are another's, and tell of nothing."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -219,8 +222,8 @@ def marks(base):
             found = ask(base, "/api/v1/query", query=filled(note["expr"]))["result"]
             text = {one["metric"].get("rule") for one in found} if note["textFormat"] else found
             # Nothing was re-armed.
-            expected = {"Rollback": {"outage"}, "New attempt": []}.get(note["name"], text or ["a mark"])
-            check(f"{file.stem}: the mark {note['name']}", None if text == expected else f"{text}")
+            wanted = {"Rollback": FAST, "New attempt": [[]]}.get(note["name"], [text or ["a mark"]])
+            check(f"{file.stem}: the mark {note['name']}", None if text in wanted else f"{text}")
 
 
 main()

@@ -5,6 +5,7 @@
 const path = require('node:path');
 const axe = require('axe-core');
 const { chromium } = require('playwright-core');
+const { PATIENCE_MS } = require('./stage.js');
 
 // Debian's Chromium, with an empty profile, and nothing of it that would call home.
 const ARGS = [
@@ -44,6 +45,14 @@ const followed = () => new Promise((resolve) => {
   requestAnimationFrame(() => requestAnimationFrame(look));
 });
 
+// Pictures and axe take all of a processor: one page at a time, while the others wait for words.
+let viewing = Promise.resolve();
+const alone = (act) => {
+  const done = viewing.then(act);
+  viewing = done.catch(() => {});
+  return done;
+};
+
 const launch = (executablePath) => chromium.launch({ executablePath, args: ARGS });
 
 /** One page, with everything that it did wrong. */
@@ -52,7 +61,8 @@ class Look {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-GB' });
     const look = Object.assign(new Look(), { url, folder, faults: [], loads: 0, mayBeGone: false, mayBeRefused: false });
     look.page = await context.newPage();
-    look.page.setDefaultTimeout(90_000);
+    // A hang's: nothing here is to be quick.
+    look.page.setDefaultTimeout(PATIENCE_MS);
     await look.listen();
     await look.page.goto(url);
     return look;
@@ -78,8 +88,13 @@ class Look {
   }
 
   /** Returns once the element `at` says `text`. */
-  says(at, text) {
-    return this.page.locator(at).filter({ hasText: text, visible: true }).first().waitFor();
+  async says(at, text) {
+    try {
+      await this.page.locator(at).filter({ hasText: text, visible: true }).first().waitFor();
+    } catch {
+      const said = await this.page.locator(at).filter({ visible: true }).allInnerTexts();
+      throw new Error(`${at} did not say ${text}, but: ${said.join(' | ') || 'nothing'}`);
+    }
   }
 
   /** Returns once nothing visible at `at` says `text`. */
@@ -88,9 +103,13 @@ class Look {
   }
 
   /** In light, dark and on phones: a picture, the width, and what axe finds. */
-  async views(state, views = VIEWS) {
+  views(state) {
+    return alone(() => this.view(state));
+  }
+
+  async view(state) {
     const found = [];
-    for (const { name, colorScheme, width } of views) {
+    for (const { name, colorScheme, width } of VIEWS) {
       await this.page.emulateMedia({ colorScheme });
       await this.page.setViewportSize({ width, height: width < 500 ? 780 : 900 });
       found.push(...(await this.page.evaluate(followed)).map((fault) => `${name}: ${fault}`));

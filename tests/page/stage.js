@@ -12,7 +12,7 @@ const net = require('node:net');
 const path = require('node:path');
 const readline = require('node:readline');
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 240_000;
 const LOOK_MS = 100;
 const CALL_MS = 50;
 
@@ -138,11 +138,12 @@ class Sidecar {
 
 /**
  * An app: a call every CALL_MS, each with a prompt of its own; every second is streamed, and every
- * eighth asks for more than Bedrock has. `bad` counts what is no answer.
+ * eighth asks for more than Bedrock has. `bad` tells of what is no answer. An idle connection is
+ * given up long before crossfade does it, as SDKs do: otherwise a call may meet its end.
  */
 class App {
   constructor(port) {
-    Object.assign(this, { port, calls: 0, bad: 0, agent: new http.Agent({ keepAlive: true }) });
+    Object.assign(this, { port, calls: 0, bad: [], agent: new http.Agent({ keepAlive: true, timeout: 20_000 }) });
     this.timer = setInterval(() => this.call(), CALL_MS);
   }
 
@@ -155,10 +156,10 @@ class App {
       messages: [{ role: 'user', content: `Question ${this.calls}?` }],
     });
     const headers = { 'content-type': 'application/json', authorization: 'Bearer any' };
-    const bad = () => { this.bad += 1; };
+    const bad = (error) => this.bad.push(String(error));
     http.request({ port: this.port, path: '/v1/chat/completions', method: 'POST', headers, agent: this.agent }, (answer) => {
       answer.resume().once('error', bad);
-      if (answer.statusCode !== 200) bad();
+      if (answer.statusCode !== 200) bad(answer.statusCode);
     }).once('error', bad).end(body);
   }
 
@@ -205,4 +206,4 @@ function trace() {
   return `${lines.join('\n')}\n`;
 }
 
-module.exports = { App, Gate, Sidecar, clear, demo, freePort, trace };
+module.exports = { App, Gate, PATIENCE_MS, Sidecar, clear, demo, freePort, trace };
