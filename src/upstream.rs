@@ -1,6 +1,6 @@
 //! Calls to the two providers.
 //!
-//! Both arms go over one [`transport`]: one pool, one way to connect, one way to cancel (dropping
+//! Both arms go over one [`transport`]: one [`pool`], one way to connect, one way to cancel (dropping
 //! the answer). [`original`] forwards what the app sent; [`bedrock`] signs a Converse body and
 //! reads the answer as events. [`gate`] asks whoever guards the next stage, and is no part of a
 //! call; nor is [`reach`], which only connects. Nothing is retried here: failover is the retry, and `proxy` does it.
@@ -16,6 +16,7 @@ pub(crate) mod credentials;
 pub(crate) mod frames;
 pub(crate) mod gate;
 pub(crate) mod original;
+pub(crate) mod pool;
 pub(crate) mod post;
 pub(crate) mod reach;
 mod resolve;

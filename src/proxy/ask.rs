@@ -13,9 +13,10 @@ use crate::snapshot::Snapshot;
 use crate::translate::{Fold, Identity, StreamWriter};
 use crate::upstream::Failure;
 use crate::upstream::frames::{EventMessage, EventStream};
+use crate::upstream::pool::AnswerBody;
 use bytes::Bytes;
 use http::header::HeaderMap;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 use tokio::time::Instant;
@@ -41,7 +42,7 @@ pub(super) async fn ask(
     dispatched: Instant,
     identity: Identity,
     books: &mut Books,
-) -> Result<Answer<Incoming>, Failure> {
+) -> Result<Answer<AnswerBody>, Failure> {
     let mut timeouts = snapshot.config.timeouts;
     if let Some(limit) = go.mapping.first_token {
         timeouts.first_token = limit;

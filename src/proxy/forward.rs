@@ -9,14 +9,15 @@ use super::gather::{Gather, Pulled};
 use super::stream::interrupted;
 use crate::drain::{Phase, Watch};
 use crate::outcome::{Class, Verdict};
+use crate::upstream::pool::AnswerBody;
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 /// An answer's body and what is noticed of it.
 pub(crate) struct ForwardBody {
-    body: Incoming,
+    body: AnswerBody,
     /// Of a chat call only.
     books: Option<Box<Books>>,
     /// What the end of the body means for the books.
@@ -35,7 +36,7 @@ struct Events {
 
 impl ForwardBody {
     /// A body whose call is of no account.
-    pub(super) const fn plain(body: Incoming) -> Self {
+    pub(super) const fn plain(body: AnswerBody) -> Self {
         Self {
             body,
             books: None,
@@ -45,7 +46,7 @@ impl ForwardBody {
     }
 
     /// The body of a chat call that ends with `verdict` if it ends well.
-    pub(super) fn of_call(body: Incoming, books: Box<Books>, verdict: Verdict) -> Self {
+    pub(super) fn of_call(body: AnswerBody, books: Box<Books>, verdict: Verdict) -> Self {
         let mut this = Self {
             body,
             books: Some(books),

@@ -8,10 +8,11 @@ use super::forward::ForwardBody;
 use super::stream::StreamBody;
 use crate::openai::error::ErrorBody;
 use crate::upstream::original::Unanswered;
+use crate::upstream::pool::AnswerBody;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -22,7 +23,7 @@ pub(crate) enum ReplyBody {
     /// The original's, as it comes.
     Forward(ForwardBody),
     /// Bedrock's, translated.
-    Stream(Box<StreamBody<Incoming>>),
+    Stream(Box<StreamBody<AnswerBody>>),
 }
 
 impl Body for ReplyBody {
@@ -117,7 +118,7 @@ pub(super) fn whole(streamed: bool, body: Bytes) -> Response<ReplyBody> {
 }
 
 /// The head of a streamed Bedrock answer.
-pub(super) fn stream(body: StreamBody<Incoming>) -> Response<ReplyBody> {
+pub(super) fn stream(body: StreamBody<AnswerBody>) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::Stream(Box::new(body)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));

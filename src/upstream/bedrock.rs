@@ -7,8 +7,9 @@
 use super::body::RequestBody;
 use super::credentials::{Identity, Keyring, Standing};
 use super::frames::EventStream;
+use super::pool::AnswerBody;
 use super::signature::{self, Signer};
-use super::transport::Transport;
+use super::transport::{SendError, Transport};
 use super::{Failure, retry_after, with_causes};
 use crate::clock;
 use crate::config;
@@ -22,7 +23,6 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, H
 use http::uri::{Authority, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -90,14 +90,13 @@ impl Bedrock {
         to: &config::Bedrock,
         model_id: &str,
         body: Vec<u8>,
-    ) -> Result<EventStream<Incoming>, Failure> {
+    ) -> Result<EventStream<AnswerBody>, Failure> {
         let endpoint = self.endpoint(to).await?;
         let request = self.signed(&endpoint, model_id, Bytes::from(body))?;
         let response = self.transport.send(request).await.map_err(|error| {
-            let what = if error.is_connect() {
-                "no connection"
-            } else {
-                "no answer"
+            let what = match error {
+                SendError::Connect(_) => "no connection",
+                SendError::Exchange(_) => "no answer",
             };
             Failure::new(Class::Network, format!("{what}: {}", with_causes(&error)))
         })?;
@@ -227,7 +226,7 @@ impl Bedrock {
     }
 
     /// Reads the service's error and draws what consequences it has for later calls.
-    async fn refusal(&self, response: Response<Incoming>) -> Failure {
+    async fn refusal(&self, response: Response<AnswerBody>) -> Failure {
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MAX_ERROR_BYTES).collect().await;
         let body = body

@@ -5,7 +5,8 @@
 //! the key.
 
 use super::body::{BrokenByCaller, RequestBody};
-use super::transport::Transport;
+use super::pool::AnswerBody;
+use super::transport::{SendError, Transport};
 use crate::config::{Dialect, Original};
 use http::header::{
     AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
@@ -14,7 +15,6 @@ use http::header::{
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
-use hyper::body::Incoming;
 use std::error::Error;
 use std::fmt;
 
@@ -29,7 +29,7 @@ pub(crate) async fn send(
     mut head: Box<Parts>,
     body: RequestBody,
     hop: Hop,
-) -> Result<Response<Incoming>, Unanswered> {
+) -> Result<Response<AnswerBody>, Unanswered> {
     head.uri = target(original, &head.uri).map_err(Unanswered::Unreachable)?;
     head.version = http::Version::HTTP_11;
     strip(&mut head.headers, hop);
@@ -77,7 +77,7 @@ impl Unanswered {
         }
     }
 
-    fn of(error: hyper_util::client::legacy::Error) -> Self {
+    fn of(error: SendError) -> Self {
         let why = super::with_causes(&error);
         let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
         if causes.any(|cause| cause.is::<BrokenByCaller>()) {

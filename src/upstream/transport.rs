@@ -1,23 +1,27 @@
 //! One HTTP/1.1 client for both arms.
 //!
-//! hyper-util's pooled client over our own [`Connector`], which bounds DNS, TCP, proxy tunnel and
-//! TLS together by one connect timeout, sets `TCP_NODELAY` and honours `HTTPS_PROXY` and
-//! `SSL_CERT_FILE`. The system's certificates are read at the first TLS connection and not at the
-//! start, so that a sidecar that needs none answers at once.
+//! hyper's connections from the [`pool`](super::pool), or opened by our own [`Connector`], which
+//! bounds DNS, TCP, proxy tunnel and TLS together by one connect timeout, sets `TCP_NODELAY` and
+//! honours `HTTPS_PROXY` and `SSL_CERT_FILE`. The system's certificates are read at the first TLS
+//! connection and not at the start, so that a sidecar that needs none answers at once.
+//!
+//! A provider may close an idle connection while a request is on its way to it. If hyper gives that
+//! request back, because nothing of it was written, another connection takes it; else it failed,
+//! since it may have been answered and paid for.
 
 use super::body::RequestBody;
+use super::pool::{AnswerBody, Borrowed, OriginId, Pool};
 use super::resolve::Resolver;
-use http::{Request, Response, Uri};
-use hyper::body::Incoming;
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, Uri};
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::legacy::{Client, Error};
 use hyper_util::client::proxy::matcher::Matcher;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use std::error::Error;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -29,7 +33,7 @@ use tower_service::Service;
 /// The client that both arms share. Cloning shares the pool.
 #[derive(Clone)]
 pub(crate) struct Transport {
-    client: Client<Connector, RequestBody>,
+    pool: Pool,
     connector: Connector,
     connect_timeout_ms: Arc<AtomicU64>,
 }
@@ -44,15 +48,8 @@ impl Transport {
             resolver: Resolver::default(),
             timeout_ms: Arc::clone(&connect_timeout_ms),
         };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_MAX_IDLE)
-            .http1_preserve_header_case(true)
-            .set_host(false)
-            .build(connector.clone());
         let transport = Self {
-            client,
+            pool: Pool::default(),
             connector,
             connect_timeout_ms,
         };
@@ -72,11 +69,67 @@ impl Transport {
     /// # Errors
     ///
     /// Whatever kept the head of an answer from coming.
-    pub(crate) async fn send(
+    pub(crate) fn send(
         &self,
         request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, Error> {
-        self.client.request(request).await
+    ) -> impl Future<Output = Result<Response<AnswerBody>, SendError>> {
+        // Boxed: it has room for the request, which whoever waits would have too.
+        Box::pin(self.exchange(request))
+    }
+
+    async fn exchange(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<AnswerBody>, SendError> {
+        let Some(origin) = self.pool.origin(request.uri()) else {
+            return Err(SendError::Connect("the address names no host".into()));
+        };
+        let target = to_origin_form(request.uri_mut());
+        loop {
+            let (mut sender, is_reused) = match self.pool.take(origin) {
+                Some(sender) => (sender, true),
+                // Boxed: it is rare and large, and every call would carry it.
+                None => (Box::pin(self.dial(target.clone())).await?, false),
+            };
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok(self.lend(response, origin, sender)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if is_reused => request = unsent,
+                    Some(_) | None => return Err(SendError::Exchange(error.into_error())),
+                },
+            }
+        }
+    }
+
+    /// A new connection, which lives in a task of its own.
+    async fn dial(&self, target: Uri) -> Result<SendRequest<RequestBody>, SendError> {
+        let stream = self.connector.clone().connect(target).await;
+        let (sender, connection) = http1::Builder::new()
+            .preserve_header_case(true)
+            .handshake(stream.map_err(SendError::Connect)?)
+            .await
+            .map_err(SendError::Exchange)?;
+        self.pool.sweep();
+        // What ends it ends the call on it, which says so; an idle one may end.
+        tokio::spawn(async { drop(connection.with_upgrades().await) });
+        Ok(sender)
+    }
+
+    /// An answer that brings its connection back; one that is switched to another protocol is not
+    /// ours any more.
+    fn lend(
+        &self,
+        response: Response<hyper::body::Incoming>,
+        origin: OriginId,
+        sender: SendRequest<RequestBody>,
+    ) -> Response<AnswerBody> {
+        let is_switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let borrowed = (!is_switched).then(|| Borrowed {
+            pool: self.pool.clone(),
+            origin,
+            sender,
+        });
+        response.map(|body| AnswerBody::new(body, borrowed))
     }
 
     /// Opens a connection as a call does, and closes it again.
@@ -86,6 +139,40 @@ impl Transport {
     /// Whatever kept it from being opened.
     pub(super) async fn open(&self, target: Uri) -> Result<(), BoxError> {
         self.connector.clone().connect(target).await.map(drop)
+    }
+}
+
+/// Leaves the path and query of an absolute URI, as a request line has them, and returns the whole.
+fn to_origin_form(uri: &mut Uri) -> Uri {
+    let path = uri.path_and_query().cloned();
+    let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    std::mem::replace(uri, Uri::from(path))
+}
+
+/// Why no answer came.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    /// There was no connection to send anything on.
+    Connect(BoxError),
+    /// A connection broke, or its peer or the request's body kept to no protocol.
+    Exchange(hyper::Error),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(_) => f.write_str("cannot connect"),
+            Self::Exchange(_) => f.write_str("the exchange failed"),
+        }
+    }
+}
+
+impl Error for SendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Connect(error) => Some(error.as_ref()),
+            Self::Exchange(error) => Some(error),
+        }
     }
 }
 
@@ -105,7 +192,7 @@ struct Connector {
 }
 
 type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
-pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 impl Connector {
     async fn connect(self, target: Uri) -> Result<Connection, BoxError> {
@@ -151,20 +238,6 @@ impl Connector {
         connector.set_nodelay(true);
         connector.set_keepalive(Some(TCP_KEEPALIVE));
         connector
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = Connection;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Connection, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, target: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(target))
     }
 }
 
@@ -215,12 +288,8 @@ async fn load_tls() -> Result<Arc<rustls::ClientConfig>, BoxError> {
     .await?
 }
 
-/// How long an unused connection is kept: below the 90 s and more after which providers' load
-/// balancers close it, so that a request rarely meets a closing connection.
-const POOL_IDLE: Duration = Duration::from_secs(60);
-
-/// Unused connections kept for one provider; more are closed when they become idle.
-const POOL_MAX_IDLE: usize = 256;
-
 /// Finds peers that vanished without a word.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

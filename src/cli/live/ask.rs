@@ -15,7 +15,7 @@ use crate::outcome::{self, Class};
 use crate::upstream::Failure;
 use crate::upstream::bedrock::Bedrock;
 use crate::upstream::frames::EventStream;
-use hyper::body::Incoming;
+use crate::upstream::pool::AnswerBody;
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::time::Duration;
@@ -83,7 +83,7 @@ fn body(min_output: u32) -> Vec<u8> {
 }
 
 async fn read(
-    mut events: EventStream<Incoming>,
+    mut events: EventStream<AnswerBody>,
     sent: Instant,
     timeouts: Timeouts,
 ) -> Result<Answered, Refusal> {
