@@ -110,8 +110,9 @@ impl Transport {
             .await
             .map_err(SendError::Exchange)?;
         self.pool.sweep();
-        // What ends it ends the call on it, which says so; an idle one may end.
-        tokio::spawn(async { drop(connection.with_upgrades().await) });
+        // What ends it ends the call on it, which says so; an idle one may end. Not awaited in a
+        // block of ours, which would be as large again.
+        tokio::spawn(connection.with_upgrades());
         Ok(sender)
     }
 
