@@ -9,7 +9,7 @@ use super::credentials::{Identity, Keyring, Standing};
 use super::frames::EventStream;
 use super::pool::AnswerBody;
 use super::signature::{self, Signer};
-use super::transport::{SendError, Transport};
+use super::transport::Transport;
 use super::{Failure, retry_after, with_causes};
 use crate::clock;
 use crate::config;
@@ -93,13 +93,8 @@ impl Bedrock {
     ) -> Result<EventStream<AnswerBody>, Failure> {
         let endpoint = self.endpoint(to).await?;
         let request = self.signed(&endpoint, model_id, Bytes::from(body))?;
-        let response = self.transport.send(request).await.map_err(|error| {
-            let what = match error {
-                SendError::Connect(_) => "no connection",
-                SendError::Exchange(_) => "no answer",
-            };
-            Failure::new(Class::Network, format!("{what}: {}", with_causes(&error)))
-        })?;
+        let sent = self.transport.send(request).await;
+        let response = sent.map_err(|error| Failure::new(Class::Network, with_causes(&error)))?;
         if response.status() == StatusCode::OK {
             self.keyring.accepted();
             let kind = response

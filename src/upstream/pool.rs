@@ -3,7 +3,7 @@
 //! For each origin one stack, last in, first out: in a quiet hour the same few connections serve,
 //! and the others grow old and are closed. A connection comes back when the body of its answer is
 //! dropped, read or not; hyper then finishes or closes it, and only one that is ready again is
-//! taken. A call that finds none opens its own.
+//! taken. A call that finds none opens its own, and does not wait for one to come back.
 //!
 //! Why not hyper-util's pooled client: it hashes the origin three times a call, races every new
 //! connection against a returned one and starts a task where one comes back late. A sidecar has
@@ -71,18 +71,16 @@ impl Pool {
 
     /// The connection that was used last, of those that can take a request.
     pub(super) fn take(&self, origin: OriginId) -> Option<SendRequest<RequestBody>> {
+        let now = io_now();
         let mut kept = self.lock();
         let idle = &mut kept.origins.get_mut(origin.0)?.idle;
-        // From the end, and as a rule the first one is it: others are those whose answer was left
-        // half read, or whose request is still on its way.
-        let mut place = idle.len();
-        while let Some(next) = place.checked_sub(1) {
-            place = next;
-            let it = idle.get(place)?;
-            if it.sender.is_closed() || is_old(it) {
-                idle.remove(place);
-            } else if it.sender.is_ready() {
-                return idle.remove(place).map(|it| it.sender);
+        let is_settled = |it: &Idle| it.sender.is_ready() || it.sender.is_closed();
+        // From the end, and as a rule the first one is it. Passed over are those whose answer was
+        // left half read, or whose request is still on its way.
+        while let Some(place) = idle.iter().rposition(is_settled) {
+            let it = idle.remove(place)?;
+            if it.sender.is_ready() && !is_old(&it, now) {
+                return Some(it.sender);
             }
         }
         None
@@ -93,14 +91,18 @@ impl Pool {
         if sender.is_closed() {
             return;
         }
+        let since = io_now();
         let mut kept = self.lock();
         let Some(origin) = kept.origins.get_mut(origin.0) else {
             return;
         };
         if origin.idle.len() >= MAX_IDLE {
+            // Those of abandoned answers close a little later than they come back.
+            origin.idle.retain(|it| !it.sender.is_closed());
+        }
+        if origin.idle.len() >= MAX_IDLE {
             origin.idle.pop_front();
         }
-        let since = io_now();
         origin.idle.push_back(Idle { sender, since });
     }
 
@@ -121,17 +123,18 @@ async fn sweep(pool: Weak<Mutex<Kept>>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         let Some(pool) = pool.upgrade() else { return };
+        let now = io_now();
         let mut kept = pool.lock().unwrap_or_else(PoisonError::into_inner);
         for origin in &mut kept.origins {
             origin
                 .idle
-                .retain(|it| !it.sender.is_closed() && !is_old(it));
+                .retain(|it| !it.sender.is_closed() && !is_old(it, now));
         }
     }
 }
 
-fn is_old(idle: &Idle) -> bool {
-    io_now().saturating_duration_since(idle.since) > IDLE
+fn is_old(idle: &Idle, now: Instant) -> bool {
+    now.saturating_duration_since(idle.since) > IDLE
 }
 
 /// The body of an answer. Dropping it gives its connection back, or cancels what is not read yet.

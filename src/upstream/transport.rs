@@ -89,7 +89,11 @@ impl Transport {
             let (mut sender, is_reused) = match self.pool.take(origin) {
                 Some(sender) => (sender, true),
                 // Boxed: it is rare and large, and every call would carry it.
-                None => (Box::pin(self.dial(target.clone())).await?, false),
+                None => match Box::pin(self.dial(target.clone())).await {
+                    Ok(sender) => (sender, false),
+                    // One may have come back meanwhile.
+                    Err(error) => (self.pool.take(origin).ok_or(error)?, true),
+                },
             };
             match sender.try_send_request(request).await {
                 Ok(response) => return Ok(self.lend(response, origin, sender)),
@@ -162,8 +166,8 @@ pub(crate) enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(_) => f.write_str("cannot connect"),
-            Self::Exchange(_) => f.write_str("the exchange failed"),
+            Self::Connect(_) => f.write_str("no connection"),
+            Self::Exchange(_) => f.write_str("no answer"),
         }
     }
 }

@@ -105,6 +105,58 @@ async fn an_idle_connection_that_the_provider_closed_is_not_used() {
     first_call(&listener, &transport).await;
 }
 
+/// A connection that is ready and nobody drives, under the origin of `to`; and its task.
+async fn undriven(transport: &Transport, to: SocketAddr) -> impl Future + use<> {
+    let (ours, theirs) = tokio::io::duplex(1024);
+    let (mut sender, connection) = http1::handshake(TokioIo::new(ours)).await.expect("a start");
+    let mut task = Box::pin(async move {
+        let _theirs = theirs;
+        connection.await
+    });
+    tokio::select! {
+        ready = sender.ready() => ready.expect("open"),
+        _ = &mut task => panic!("the connection ended"),
+    }
+    let uri = format!("http://{to}").parse().expect("a URI");
+    let lent = Borrowed {
+        pool: transport.pool.clone(),
+        origin: transport.pool.origin(&uri).expect("absolute"),
+        sender,
+    };
+    lent.give_back();
+    task
+}
+
+#[tokio::test]
+async fn a_request_that_comes_back_unwritten_goes_out_on_another_connection() {
+    let (listener, transport) = provider().await;
+    let task = undriven(&transport, listener.local_addr().expect("bound")).await;
+    // The request waits for that task when it ends.
+    tokio::join!(first_call(&listener, &transport), async { drop(task) });
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_connect_takes_what_came_back_meanwhile() {
+    let (listener, transport) = provider().await;
+    let to = listener.local_addr().expect("bound");
+    let mut stream = first_call(&listener, &transport).await;
+    let uri = format!("http://{to}").parse().expect("a URI");
+    let origin = transport.pool.origin(&uri).expect("absolute");
+    let sender = transport.pool.take(origin).expect("the idle one");
+    drop(listener);
+    let lent = Borrowed {
+        pool: transport.pool.clone(),
+        origin,
+        sender,
+    };
+    let (sent, _, ()) = tokio::join!(
+        transport.send(request(to)),
+        answer(&mut stream, WHOLE),
+        async { lent.give_back() }
+    );
+    assert!(sent.is_ok(), "{:?}", sent.err());
+}
+
 #[tokio::test]
 async fn a_request_that_was_written_is_not_sent_again() {
     let (listener, transport) = provider().await;
@@ -128,6 +180,6 @@ async fn who_cannot_be_reached_is_told_from_who_does_not_answer() {
     let error = transport.send(request(to)).await.err().expect("nobody");
     assert!(matches!(error, SendError::Connect(_)), "{error:?}");
     let text = crate::upstream::with_causes(&error);
-    assert!(text.contains("cannot connect: "), "{text}");
+    assert!(text.contains("no connection: "), "{text}");
     assert!(text.contains("refused"), "{text}");
 }
