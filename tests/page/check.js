@@ -150,7 +150,7 @@ async function climb({ browser, stage }) {
     await look.says('#happened', 'lunch is over');
   });
   await check('a stage that is ready waits for a person', async () => {
-    await sidecar.configure(CLIMB(SHORT));
+    await sidecar.edit(CLIMB(SHORT));
     await look.says('#advice', 'Press Advance to go on to 50 % or leave it: the stage is ready');
   });
   await check('waiting, in every view', () => look.views('waiting'));
@@ -159,7 +159,7 @@ async function climb({ browser, stage }) {
     await look.says('#verdict', '50 % of eligible calls go to Bedrock');
   });
   await check('an advance that is too early is refused with what is missing, and can be forced', async () => {
-    await sidecar.configure(CLIMB(LONG));
+    await sidecar.edit(CLIMB(LONG));
     await look.page.locator('#buttons [value=advance]').click();
     await look.says('#ask-effect', 'The stage still waits for');
     await look.page.locator('#reason').fill('in a hurry');

@@ -108,6 +108,14 @@ class Sidecar {
     fs.writeFileSync(path.join(this.folder, 'rollout.yaml'), text);
   }
 
+  /** Edits `rollout.yaml` while it runs, and returns when that is in force. */
+  async edit(rest) {
+    const generation = async () => (await (await fetch(`${this.admin}/api/status`)).json()).config.generation;
+    const before = await generation();
+    await this.configure(rest);
+    await until('the edit is in force', async () => await generation() > before);
+  }
+
   get admin() {
     return `http://127.0.0.1:${this.adminPort}`;
   }
